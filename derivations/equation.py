@@ -1,0 +1,151 @@
+"""What an equation is here: one object, with its derivation and its checks.
+
+A derivation is a generator. It receives the statements it follows from, in the order of
+``follows_from`` and in no other way, and yields ``(words, formula)`` one step at a time; the last
+formula is the statement. So a link "follows from" cannot be untrue: what is not named is not there.
+
+    @equation("12", "Mean other logit", follows_from=(sum_of_logits, mean_logits))
+    def other_logit(sum_of_logits, mean_logits):
+        yield "The N mean logits add up to C", ...
+        yield "Solve for one of the N - 1 others", Eq(y_o, ...)
+
+A check receives the statements it covers as arguments (never reads them elsewhere), so that the
+tests can hand it a wrong statement and see it fail.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from enum import Enum
+from functools import cached_property
+from types import ModuleType
+from typing import TypeAlias
+
+import sympy as sp
+
+Formula: TypeAlias = sp.Basic
+Step: TypeAlias = tuple[str, Formula]
+Derivation: TypeAlias = Callable[..., Iterator[Step]]
+
+
+class Status(Enum):
+    """How firmly the paper's prose fixes an equation."""
+
+    DEFINITION = "definition"  # a choice that everything else follows from
+    FORCED = "forced"  # the definitions leave one result
+    CLOSURE = "closure"  # an approximation the paper chose; something else could stand here
+    BEYOND = "beyond"  # not in the paper
+
+
+class Kind(Enum):
+    """How a check is made, each in a way the derivation was not."""
+
+    IDENTITY = "identity"  # another symbolic route, or a symbolic limit
+    ENUMERATION = "enumeration"  # every action sequence and state of a small model, exact rationals
+    NUMERIC = "numeric"  # arbitrary-precision numbers: finite differences, quadrature, an ODE solved
+    MONTE_CARLO = "Monte Carlo"  # a seeded average, two-sided, with its standard error
+    AUTOGRAD = "autograd"  # gradients of the real torch model; lives in tests/, needs torch
+
+
+class CheckFailed(AssertionError):
+    """A statement does not hold."""
+
+
+def require(condition: object, complaint: str) -> None:
+    """Raise CheckFailed with ``complaint`` unless ``condition`` is true (SymPy's true included)."""
+    if not (condition is True or condition == sp.true):
+        raise CheckFailed(complaint)
+
+
+@dataclass(frozen=True)
+class Equation:
+    """One numbered equation.
+
+    number: the paper's, e.g. ``"15a"``; ``"X2a"`` for results beyond the paper.
+    derive: generator of steps, called with the statements of ``follows_from``.
+    note: what a reader must know about the reading chosen (ambiguity, convention), or "".
+    """
+
+    number: str
+    title: str
+    status: Status
+    follows_from: tuple[Equation, ...]
+    derive: Derivation = field(repr=False)
+    note: str = ""
+
+    @cached_property
+    def steps(self) -> tuple[Step, ...]:
+        """All steps of the derivation, the statement last."""
+        steps = tuple(self.derive(*(parent.statement for parent in self.follows_from)))
+        if not steps:
+            raise ValueError(f"equation ({self.number}) yields no step")
+        return steps
+
+    @property
+    def statement(self) -> sp.Eq:
+        """The result: an ``Eq`` whose left side is what the equation determines."""
+        statement = self.steps[-1][1]
+        if not isinstance(statement, sp.Eq):
+            raise TypeError(f"equation ({self.number}) ends with {statement!r}, not with an Eq")
+        return statement
+
+
+@dataclass(frozen=True)
+class Check:
+    """One check of one or several equations.
+
+    run: called with the statements of ``covers``; raises CheckFailed, or returns what it measured.
+        None for a check that needs torch: then ``test`` names the pytest function that makes it.
+    """
+
+    covers: tuple[Equation, ...]
+    kind: Kind
+    says: str
+    run: Callable[..., str] | None = field(repr=False)
+    test: str = ""
+
+
+def equation(
+    number: str,
+    title: str,
+    *,
+    status: Status = Status.FORCED,
+    follows_from: tuple[Equation, ...] = (),
+    note: str = "",
+) -> Callable[[Derivation], Equation]:
+    """Decorator: turn a generator of steps into an Equation."""
+
+    def build(derive: Derivation) -> Equation:
+        return Equation(number, title, status, follows_from, derive, note)
+
+    return build
+
+
+def check(*covers: Equation, kind: Kind, says: str) -> Callable[[Callable[..., str]], Check]:
+    """Decorator: turn a function of the covered statements into a Check."""
+
+    def build(run: Callable[..., str]) -> Check:
+        return Check(covers, kind, says, run)
+
+    return build
+
+
+def tested_with_torch(*covers: Equation, says: str, test: str) -> Check:
+    """A check by autograd of the real loss, made by the pytest function ``test``."""
+    return Check(covers, Kind.AUTOGRAD, says, None, test)
+
+
+def collect(modules: Iterable[ModuleType]) -> tuple[dict[str, Equation], tuple[Check, ...]]:
+    """Gather the equations (by number, in the order derived) and the checks of ``modules``."""
+    equations: dict[str, Equation] = {}
+    checks: list[Check] = []
+    for module in modules:
+        for item in vars(module).values():
+            if isinstance(item, Equation) and item.derive.__module__ == module.__name__:
+                if item.number in equations:
+                    raise ValueError(f"two equations are numbered ({item.number})")
+                equations[item.number] = item
+            elif isinstance(item, Check) and item not in checks:
+                checks.append(item)
+    return equations, tuple(checks)

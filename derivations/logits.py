@@ -1,0 +1,386 @@
+"""(25)-(41), (11), (12): the mean logits of the right state and of the others."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+
+import sympy as sp
+
+from derivations.definitions import (
+    alignment,
+    expectation,
+    head_output,
+    logits,
+    off_target,
+    overlap_sums,
+    retrieval,
+    row_sum,
+    values,
+)
+from derivations.enumeration import small_models
+from derivations.equation import Kind, Step, check, equation, require
+from derivations.sums import (
+    average_over_action,
+    average_over_state,
+    contract,
+    expand_sums,
+       m_prime,
+    numbers,
+    over,
+    swap,
+)
+from derivations.symbols import (
+    A, C, Delta, K, N, P, Q, R, S, T, W, a, alpha, i, j, k, l, m, n, v, x, y, y_c, y_o, y_teacher, z,
+)  # fmt: skip
+
+delta = sp.KroneckerDelta
+right_logit = sp.Function("y_c")(i)  # the logit of the right next state at prediction position i
+mean_right_logit = sp.Symbol(r"\langle y_{c,i} \rangle", real=True)
+mean_logit = sp.IndexedBase(r"\langle y \rangle", real=True)  # mean_logit[i, n]
+right_action = a[i - T]
+retrieved = A[i, i - T]  # the attention of predictor i on the right action
+
+
+# --- the right logit of one sequence -------------------------------------------------------------
+
+
+@equation("25", "Right logit", follows_from=(logits,))
+def right_logit_by_teacher(logits: sp.Eq) -> Iterator[Step]:
+    teacher = swap(logits.rhs, W, P).xreplace({z[i, k]: delta(k, right_action)})
+    yield "The teacher attends to the right action alone and its W_k are the P_k", teacher
+    yield (
+        "Its logits are one-hot at the right state",
+        sp.Eq(y_teacher[i, n], contract(teacher)),
+    )
+    yield (
+        "So they pick the right entry out of the student's logits",
+        sp.Eq(right_logit, over(y_teacher[i, n] * y[i, n], n)),
+    )
+
+
+@equation("26", "Right logit, written out", follows_from=(right_logit_by_teacher, logits))
+def right_logit_written_out(right_logit_by_teacher: sp.Eq, logits: sp.Eq) -> Iterator[Step]:
+    applied = over(P[right_action, n, m_prime] * x[i, m_prime], m_prime)
+    yield (
+        "Teacher's and student's logits inserted",
+        sp.Eq(
+            right_logit,
+            right_logit_by_teacher.rhs.xreplace({y_teacher[i, n]: applied, y[i, n]: logits.rhs}),
+        ),
+    )
+
+
+@equation("28", "Mixture of logic matrices", follows_from=(head_output, values))
+def mixture(head_output: sp.Eq, values: sp.Eq) -> Iterator[Step]:
+    one_hot = values.rhs.args[0][0]  # the value at an action position; zero at all others
+    output = sp.Sum(A[i, j] * one_hot, (j, 1, T))
+    yield "State positions carry no value: the sum over positions ends at T", sp.Eq(z[i, k], output)
+    mixed = over(z[i, k] * W[k, n, m], k)
+    yield (
+        "The one-hot value selects the matrix of the action",
+        sp.Eq(mixed, contract(mixed.xreplace({z[i, k]: output}))),
+    )
+
+
+@equation("29", "Right logit, a sum over actions", follows_from=(right_logit_written_out, mixture))
+def right_logit_by_action(right_logit_written_out: sp.Eq, mixture: sp.Eq) -> Iterator[Step]:
+    teacher, student = right_logit_written_out.rhs.function.args
+    yield "The student's factor, summed over states last", student
+    grouped = over(mixture.lhs * x[i, m], m)
+    require(expand_sums(grouped) == expand_sums(student), "(26) does not contain the mixture (28)")
+    inserted = over(mixture.rhs * x[i, m], m)
+    yield (
+        "Insert (28)",
+        sp.Eq(right_logit, expand_sums(over(teacher * inserted, n))),
+    )
+
+
+# --- averages over state and actions -------------------------------------------------------------
+
+matrix = sp.IndexedBase("M", real=True)
+quadratic_form = over(x[i, m] * matrix[m, m_prime] * x[i, m_prime], m, m_prime)
+
+
+@equation("30", "Average over the current state")
+def state_average() -> Iterator[Step]:
+    on_basis = over(delta(m, n) * matrix[m, m_prime] * delta(m_prime, n), m, m_prime)
+    yield (
+        "The current state is uniform, independent of every action: a mean over the basis vectors",
+        sp.Eq(expectation(quadratic_form), over(on_basis, n) / N),
+    )
+
+
+@equation("31", "The average is a trace", follows_from=(state_average,))
+def state_average_is_trace(state_average: sp.Eq) -> Iterator[Step]:
+    yield "Carry out the deltas", sp.Eq(state_average.lhs, contract(state_average.rhs))
+
+
+@check(state_average, state_average_is_trace, kind=Kind.ENUMERATION, says="the state is uniform given the actions, at every step")
+def state_is_uniform(state_average: sp.Eq, state_average_is_trace: sp.Eq) -> str:
+    for model in small_models():
+        form = {(p, q): sp.Integer(2**p * 3**q) for p in range(1, 6) for q in range(1, 6)}
+        for t in range(model.T):
+            by_actions: dict[tuple[int, ...], list[sp.Expr]] = {}
+            for actions, states in model.words():
+                by_actions.setdefault(actions, []).append(form[states[t] + 1, states[t] + 1])
+            for seen in by_actions.values():
+                mean = sp.Add(*seen) / len(seen)
+                for statement in (state_average, state_average_is_trace):
+                    claimed = numbers(statement.rhs, {N: model.N}, {matrix: form})
+                    require(mean == claimed, f"mean {mean} but ({claimed}) claimed at step {t}")
+    return "every action sequence at five (N, K, T), residual 0"
+
+
+@equation(
+    "32",
+    "Right logit, averaged over the state",
+    follows_from=(right_logit_by_action, state_average),
+)
+def averaged_over_state(right_logit_by_action: sp.Eq, state_average: sp.Eq) -> Iterator[Step]:
+    averaged = average_over_state(right_logit_by_action.rhs, x)
+    yield "By (30) the mean of x_m x_m' is delta(m, m')/N", averaged
+    yield (
+        "A trace is left, to be averaged over the actions",
+        sp.Eq(mean_right_logit, expectation(contract(averaged))),
+    )
+
+
+@equation("33", "Right logit, averaged over the actions", follows_from=(averaged_over_state,))
+def averaged_over_actions(averaged_over_state: sp.Eq) -> Iterator[Step]:
+    total = averaged_over_state.rhs.args[0]
+    constant, summed = total.as_independent(sp.Sum, as_Add=False)
+    traces = over(summed.function / A[i, j], m, n)
+    retrieved_term = average_over_action(traces.xreplace({a[j]: right_action}), right_action, k)
+    yield "The term j = i - T: one action, used by teacher and student", retrieved_term
+    other_term = average_over_action(average_over_action(traces, right_action, k), a[j], l)
+    yield "Any other term: two independent actions, the same for every j", other_term
+    others = sp.Sum((1 - delta(j, i - T)) * A[i, j], (j, 1, T))
+    yield (
+        "Attention on the right action times the one, the rest of the row times the other",
+        sp.Eq(
+            mean_right_logit,
+            constant * (retrieved * expand_sums(retrieved_term) + others * expand_sums(other_term)),
+        ),
+    )
+
+
+@equation("34", "Right logit in Q and S", follows_from=(averaged_over_actions, alignment, off_target, row_sum))
+def right_logit_in_overlaps(
+    averaged_over_actions: sp.Eq, alignment: sp.Eq, off_target: sp.Eq, row_sum: sp.Eq
+) -> Iterator[Step]:
+    sums = overlap_sums(alignment, off_target)
+    for total, value in sums.items():
+        yield "By (9a), (9b)", sp.Eq(total, value)
+    rest = row_sum.rhs - retrieved
+    others = sp.Sum((1 - delta(j, i - T)) * A[i, j], (j, 1, T))
+    yield "A row sums to 1, so the others get", sp.Eq(others, rest)
+    inserted = averaged_over_actions.rhs.xreplace({others: rest, **sums})
+    yield (
+        "Insert both",
+        sp.Eq(mean_right_logit, sp.collect(sp.expand(inserted), retrieved, sp.factor)),
+    )
+
+
+@equation("35", "Right logit, ordered by Q and S", follows_from=(right_logit_in_overlaps,))
+def right_logit_ordered(right_logit_in_overlaps: sp.Eq) -> Iterator[Step]:
+    expanded = sp.expand(right_logit_in_overlaps.rhs)
+    weight_Q, weight_S = (expanded.coeff(overlap) for overlap in (Q, S))
+    yield (
+        "Collect Q and S",
+        sp.Eq(
+            mean_right_logit,
+            (retrieved + sp.factor(weight_Q - retrieved)) * Q + sp.factor(weight_S) * S,
+        ),
+    )
+
+
+@equation(
+    "36",
+    "Mean right logit",
+    follows_from=(right_logit_ordered,),
+    note="Exact without the ansatz for the position average, because (35) is linear in A.",
+)
+def right_logit_in_R(right_logit_ordered: sp.Eq) -> Iterator[Step]:
+    yield (
+        "No step is preferred: every retrieved attention entry is R",
+        sp.Eq(y_c, right_logit_ordered.rhs.xreplace({retrieved: R})),
+    )
+
+
+@equation("11", "Mean right logit", follows_from=(right_logit_ordered, retrieval))
+def mean_correct_logit(right_logit_ordered: sp.Eq, retrieval: sp.Eq) -> Iterator[Step]:
+    predictors = (i, T + 1, 2 * T)
+    averaged = contract(sp.Sum(right_logit_ordered.rhs, predictors) / T)
+    yield "Average (35) over the T predictions instead: no ansatz is needed", averaged
+    mass = sp.Sum(retrieved, predictors)
+    in_R = sp.expand(averaged).xreplace({mass: sp.solve(retrieval, mass)[0]})
+    weights = [sp.expand(in_R).coeff(overlap) for overlap in (Q, S)]
+    yield "By (8) the retrieved attention adds up to T R", in_R
+    yield (
+        "Collect Q and S",
+        sp.Eq(y_c, (R + sp.factor(weights[0] - R)) * Q + sp.factor(weights[1]) * S),
+    )
+
+
+@check(
+    right_logit_by_action,
+    kind=Kind.ENUMERATION,
+    says="one sequence at a time: the sum over actions is the logit that (4), (6) give",
+)
+def each_sequence(right_logit_by_action: sp.Eq) -> str:
+    count = 0
+    for model in small_models():
+        for actions, states in itertools.islice(model.words(), 8):
+            for t in range(model.T):
+                position = model.T + 1 + t
+                arrays = model.arrays() | {
+                    a: {(q + 1,): action + 1 for q, action in enumerate(actions)},
+                    x: {(position, q + 1): int(states[t] == q) for q in range(model.N)},
+                }
+                sizes = {N: model.N, K: model.K, T: model.T, i: position}
+                claimed = numbers(right_logit_by_action.rhs, sizes, arrays)
+                exact = model.logit(actions, t, states[t], states[t + 1])
+                require(claimed == sp.Rational(exact), f"{claimed} instead of {exact}")
+                count += 1
+    return f"{count} predictions, residual 0"
+
+
+@check(
+    averaged_over_actions,
+    right_logit_in_overlaps,
+    right_logit_ordered,
+    kind=Kind.ENUMERATION,
+    says="the average over all K^T N words, position by position",
+)
+def average_by_position(*statements: sp.Eq) -> str:
+    for model in small_models():
+        order_parameters = model.order_parameters()
+        for t in range(model.T):
+            exact = sp.Rational(model.mean_correct_logit(t))
+            for statement in statements:
+                at_position = {**order_parameters, i: model.T + 1 + t}
+                claimed = numbers(statement.rhs, at_position, model.arrays())
+                require(claimed == exact, f"position {t}: {claimed} instead of {exact}")
+    return "every position at five (N, K, T), residual 0"
+
+
+@check(
+    right_logit_in_R,
+    mean_correct_logit,
+    kind=Kind.ENUMERATION,
+    says="the average over all K^T N words and positions, attention rows all different",
+)
+def average_over_all(right_logit_in_R: sp.Eq, mean_correct_logit: sp.Eq) -> str:
+    for model in small_models():
+        exact = sum(sp.Rational(model.mean_correct_logit(t)) for t in range(model.T)) / model.T
+        for statement in (right_logit_in_R, mean_correct_logit):
+            claimed = statement.rhs.subs(model.order_parameters())
+            require(claimed == exact, f"{claimed} instead of {exact}")
+    return "five (N, K, T), residual 0"
+
+
+# --- the other logits ----------------------------------------------------------------------------
+
+
+@equation("37", "Any logit, a sum over actions", follows_from=(logits, mixture))
+def any_logit(logits: sp.Eq, mixture: sp.Eq) -> Iterator[Step]:
+    grouped = over(mixture.lhs * x[i, m], m)
+    require(expand_sums(grouped) == expand_sums(logits.rhs), "(6) does not contain (28)")
+    yield "Insert (28) into (6)", sp.Eq(y[i, n], expand_sums(over(mixture.rhs * x[i, m], m)))
+
+
+@equation("38", "Any logit, averaged", follows_from=(any_logit, row_sum))
+def any_logit_averaged(any_logit: sp.Eq, row_sum: sp.Eq) -> Iterator[Step]:
+    over_state = any_logit.rhs.xreplace({x[i, m]: 1 / N})
+    yield "The state is uniform: x_m averages to 1/N", over_state
+    over_action = expand_sums(average_over_action(over_state, a[j], k))
+    yield (
+        "Every action is uniform, whatever its position",
+        sp.Eq(mean_logit[i, n], over_action),
+    )
+
+
+@equation("39", "Any logit, averaged: no trace of the attention", follows_from=(any_logit_averaged, row_sum))
+def any_logit_without_attention(any_logit_averaged: sp.Eq, row_sum: sp.Eq) -> Iterator[Step]:
+    row = sp.Sum(A[i, j], (j, 1, T))
+    weighted = any_logit_averaged.rhs
+    (total,) = weighted.atoms(sp.Sum)
+    limits = [limit for limit in total.limits if limit[0] != j]
+    factored = weighted.xreplace({total: row * sp.Sum(total.function / A[i, j], *limits)})
+    yield "The attention row factors out", factored
+    yield "and sums to 1", sp.Eq(mean_logit[i, n], factored.xreplace({row_sum.lhs: row_sum.rhs}))
+
+
+@equation(
+    "40",
+    "Sum of the mean logits",
+    follows_from=(any_logit_without_attention,),
+    note="A conserved constant: gradients of cross-entropy sum to zero over the logits, see X0.",
+)
+def sum_of_logits(any_logit_without_attention: sp.Eq) -> Iterator[Step]:
+    yield "Sum (39) over the N logits", sp.Eq(C, expand_sums(over(any_logit_without_attention.rhs, n)))
+
+
+@equation("41", "Mean other logit", follows_from=(sum_of_logits,))
+def other_logit_by_sum(sum_of_logits: sp.Eq) -> Iterator[Step]:
+    total = sp.Eq(sum_of_logits.lhs, y_c + (N - 1) * y_o)
+    yield "The N mean logits are the right one and N - 1 others, alike by symmetry", total
+    yield "Solve for the others", sp.Eq(y_o, sp.factor(sp.solve(total, y_o)[0]))
+
+
+@equation("12", "Mean other logit", follows_from=(other_logit_by_sum, mean_correct_logit))
+def mean_other_logit(other_logit_by_sum: sp.Eq, mean_correct_logit: sp.Eq) -> Iterator[Step]:
+    yield "In the order parameters", sp.Eq(y_o, other_logit_by_sum.rhs.subs(y_c, mean_correct_logit.rhs))
+    yield "In short", other_logit_by_sum
+
+
+@equation("12b", "Margin", follows_from=(mean_other_logit,))
+def margin(mean_other_logit: sp.Eq) -> Iterator[Step]:
+    yield (
+        "The right logit's lead over the others",
+        sp.Eq(Delta, sp.factor(y_c - mean_other_logit.rhs)),
+    )
+
+
+@check(
+    any_logit_averaged,
+    any_logit_without_attention,
+    kind=Kind.ENUMERATION,
+    says="each of the N logits, averaged over all K^T N words, position by position",
+)
+def any_logit_by_position(*statements: sp.Eq) -> str:
+    for model in small_models():
+        for t, index in itertools.product(range(model.T), range(model.N)):
+            exact = sp.Rational(model.mean_logit(t, index))
+            for statement in statements:
+                sizes = {N: model.N, K: model.K, T: model.T, i: model.T + 1 + t, n: index + 1}
+                claimed = numbers(statement.rhs, sizes, model.arrays())
+                require(claimed == exact, f"logit {index}: {claimed} instead of {exact}")
+    return "every logit and position at five (N, K, T), residual 0"
+
+
+@check(
+    sum_of_logits,
+    other_logit_by_sum,
+    mean_other_logit,
+    margin,
+    kind=Kind.ENUMERATION,
+    says="C, the other logits and the margin, averaged over all K^T N words and positions",
+)
+def others_over_all(
+    sum_of_logits: sp.Eq, other_logit_by_sum: sp.Eq, mean_other_logit: sp.Eq, margin: sp.Eq
+) -> str:
+    for model in small_models():
+        steps = range(model.T)
+        right = sum(sp.Rational(model.mean_correct_logit(t)) for t in steps) / model.T
+        other = sum(sp.Rational(model.mean_other_logit(t)) for t in steps) / model.T
+        sizes = {N: model.N, K: model.K, T: model.T}
+        total = numbers(sum_of_logits.rhs, sizes, model.arrays())
+        require(total == right + (model.N - 1) * other, f"C = {total}")
+        given = {**sizes, C: total, y_c: right}
+        for statement in (other_logit_by_sum, mean_other_logit):
+            claimed = statement.rhs.subs(given)
+            require(claimed == other, f"other logit {claimed} instead of {other}")
+        require(margin.rhs.subs(given) == right - other, "margin")
+    return "five (N, K, T), residual 0"
