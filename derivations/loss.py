@@ -1,0 +1,123 @@
+"""(10), (43): the mean-field loss, the error signal, and the drive on attention."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import sympy as sp
+
+from derivations.equation import Kind, Step, check, equation, require
+from derivations.definitions import logsumexp, training_loss, y_right
+from derivations.logits import margin, mean_correct_logit
+from derivations.symbols import C, Delta, F, K, L, N, Q, R, S, g, i, n, y, y_c, y_o
+
+p_right = sp.Symbol("p_c", positive=True)  # probability of the right state under mean logits
+
+
+@equation("10", "Mean-field loss", follows_from=(training_loss,))
+def mean_field_loss(training_loss: sp.Eq) -> Iterator[Step]:
+    (per_token,) = training_loss.rhs.atoms(sp.Function(r"\mathbb{E}")(0).func)
+    yield "The loss of one prediction", per_token.args[0]
+    replaced = per_token.args[0].subs(
+        {logsumexp: sp.log(sp.exp(y_c) + (N - 1) * sp.exp(y_o)), y_right(i): y_c}
+    )
+    yield "Replace the right logit and the N - 1 others by their means", replaced
+    by_margin = replaced.subs(y_c, y_o + Delta)
+    yield "Only the margin matters", sp.Eq(L, by_margin)
+    pulled_out = 1 + (N - 1) * sp.exp(-Delta)
+    require(
+        sp.simplify(sp.exp(by_margin) - pulled_out) == 0,
+        "the right logit does not factor out of the partition sum",
+    )
+    yield "Take the right logit out of the logarithm", sp.Eq(L, sp.log(pulled_out))
+
+
+@equation("43", "Error signal", follows_from=(mean_field_loss,))
+def error_signal(mean_field_loss: sp.Eq) -> Iterator[Step]:
+    loss = mean_field_loss.rhs.subs(Delta, y_c - y_o)
+    by_right, by_other = sp.diff(loss, y_c), sp.diff(loss, y_o)
+    require(sp.simplify(by_right + by_other) == 0, "the two slopes are not opposite")
+    slope = -sp.diff(mean_field_loss.rhs, Delta)
+    yield "Slope in the right logit", sp.Eq(sp.Derivative(L, y_c), by_right.subs(y_c, y_o + Delta))
+    yield "Slope in the others: the opposite", sp.Eq(sp.Derivative(L, y_o), slope)
+    yield "Its size is the probability of a wrong state", sp.Eq(g, slope)
+
+
+@equation("43b", "Slope of the error signal", follows_from=(error_signal,))
+def error_slope(error_signal: sp.Eq) -> Iterator[Step]:
+    slope = sp.diff(error_signal.rhs, Delta)
+    yield "Differentiate (43)", slope
+    exponential = sp.solve(error_signal, sp.exp(-Delta))[0]
+    yield "Eliminate the exponential", sp.Eq(sp.exp(-Delta), exponential)
+    in_g = sp.factor(sp.simplify(slope.subs(sp.exp(-Delta), exponential)))
+    yield "Logistic, as for any softmax", sp.Eq(sp.Derivative(g, Delta), -g * sp.factor(-in_g / g))
+
+
+@equation("61b", "Drive on attention", follows_from=(mean_field_loss, error_signal, margin, mean_correct_logit))
+def attention_drive(
+    mean_field_loss: sp.Eq, error_signal: sp.Eq, margin: sp.Eq, mean_correct_logit: sp.Eq
+) -> Iterator[Step]:
+    gain = sp.factor(sp.diff(margin.rhs.subs(y_c, mean_correct_logit.rhs), R))
+    yield "Margin gained by retrieval", sp.Eq(sp.Derivative(Delta, R), gain)
+    slope = sp.diff(mean_field_loss.rhs, Delta)
+    require(sp.simplify(slope + error_signal.rhs) == 0, "the loss does not fall at the rate g")
+    yield "The loss falls with the margin at the rate (43)", sp.Eq(sp.Derivative(L, Delta), -g)
+    yield "Chain rule", sp.Eq(F, -(-g) * gain)
+
+
+@check(
+    mean_field_loss,
+    error_signal,
+    kind=Kind.NUMERIC,
+    says="cross-entropy and 1 - softmax of an explicit logit vector, 40 digits",
+)
+def explicit_softmax(mean_field_loss: sp.Eq, error_signal: sp.Eq) -> str:
+    worst = sp.Float(0)
+    for size in (2, 3, 7):
+        for right, other in ((sp.Rational(3, 2), sp.Rational(1, 3)), (-4, 5), (20, -11)):
+            vector = [right] + [other] * (size - 1)
+            probability = sp.exp(right) / sp.Add(*(sp.exp(value) for value in vector))
+            at = {N: size, Delta: right - other}
+            gaps = (
+                mean_field_loss.rhs.subs(at) + sp.log(probability),
+                error_signal.rhs.subs(at) - (1 - probability),
+            )
+            worst = max(worst, *(abs(sp.N(gap, 40)) for gap in gaps))
+    require(worst < sp.Float(10) ** -35, f"deviation {worst}")
+    return f"largest deviation {sp.N(worst, 1)}"
+
+
+@check(
+    error_slope,
+    attention_drive,
+    kind=Kind.NUMERIC,
+    says="central differences of the loss of an explicit logit vector, 40 digits",
+)
+def finite_differences(error_slope: sp.Eq, attention_drive: sp.Eq) -> str:
+    h, worst = sp.Float(10, 40) ** -12, sp.Float(0)
+    for sizes in ((3, 2), (7, 4), (20, 5)):
+        at = dict(zip((N, K), sizes, strict=True))
+        at |= {R: sp.Rational(2, 7), Q: sp.Rational(5, 2), S: sp.Rational(1, 3), C: sp.Rational(3, 5)}
+
+        def lead(retrieval: sp.Expr, at: dict = at) -> sp.Expr:
+            right = (retrieval + (1 - retrieval) / at[K]) * at[Q]
+            right += (1 - retrieval) * (1 - sp.Integer(1) / at[K]) * at[S]
+            return right - (at[C] - right) / (at[N] - 1)
+
+        def wrong(lead: sp.Expr, at: dict = at) -> sp.Expr:
+            return 1 - sp.exp(lead) / (sp.exp(lead) + at[N] - 1)
+
+        def loss(lead: sp.Expr, at: dict = at) -> sp.Expr:
+            return -sp.log(1 - wrong(lead, at))
+
+        here = lead(at[R])
+        slope = (wrong(here + h) - wrong(here - h)) / (2 * h)
+        drive = -(loss(lead(at[R] + h)) - loss(lead(at[R] - h))) / (2 * h)
+        error = {g: wrong(here)}
+        gaps = (
+            error_slope.rhs.subs(error) - slope,
+            attention_drive.rhs.subs(at).subs(error) - drive,
+        )
+        worst = max(worst, *(abs(sp.N(gap, 40)) for gap in gaps))
+    require(worst < sp.Float(10) ** -20, f"deviation {worst}")
+    return f"largest deviation {sp.N(worst, 1)}"
