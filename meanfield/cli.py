@@ -1,0 +1,169 @@
+"""Command line of ``python -m meanfield.predict``: options in, a report or data out."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from typing import NoReturn
+
+from meanfield import closures
+from meanfield.dynamics import SolverError
+from meanfield.parameters import SPACINGS, ParameterError, Parameters
+from meanfield.prediction import predict
+from meanfield.trajectory import Trajectory, TrajectoryFileError, check_writable
+
+CITATION = """\
+@misc{forner2026learning,
+  title         = {Learning Dynamics of Chain-of-Thought State Tracking in a Solvable
+                   Transformer Model},
+  author        = {Forner and K{\\"u}hn and Thamm and Rosenow},
+  year          = {2026},
+  eprint        = {2606.18164},
+  archivePrefix = {arXiv}
+}"""
+
+DESCRIPTION = """\
+Predict how a one-layer transformer learns to track a state through a chain of actions, without
+training it: when the heuristic phase ends, when attention locks on, when rollouts come out right."""
+
+EPILOG = """\
+examples:
+  python -m meanfield.predict --N 20 --T 10
+  python -m meanfield.predict --N 20 --T 10 --rope-theta 10000 --closure quadratic
+  python -m meanfield.predict --N 50 --T 20 --csv > curve.csv
+  python -m meanfield.predict --N 20 --T 10 --plot curve.pdf
+
+R is the attention on the right action, Q the overlap of the logic matrices with the right
+permutations, S that with the others. Epochs are gradient steps. Exit code: 0, or 2 with one sentence
+on stderr and nothing written."""
+
+PARAMETERS = ("N", "T", "K", "d_head", "rope_theta", "rope_spacing", "lr", "qk_variance", "w_init")
+START = ("R0", "Q0", "S0", "C")
+SETTINGS = ("epochs", "points", "closure", "variances", "sigma_c", "sigma_o", "thermodynamic_limit")
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """Say one sentence, without the usage that argparse puts before it."""
+        self.exit(2, f"{self.prog}: {message}\n")
+
+
+def _integer(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be an integer, not {text!r}") from None
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be a number, not {text!r}") from None
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    result = _Parser(
+        prog="python -m meanfield.predict",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    model = result.add_argument_group("model and training")
+    model.add_argument("--N", type=_integer, required=True, help="states, at least 2")
+    model.add_argument("--T", type=_integer, required=True, help="actions per sequence, at least 2")
+    model.add_argument("--K", type=_integer, help="permutations to choose from, 2 to N! (default: N)")
+    model.add_argument("--d-head", type=_integer, default=64, metavar="D",
+                       help="dimension of query and key, even (default: 64)")  # fmt: skip
+    model.add_argument("--rope-theta", type=_number, default=10.0, metavar="BASE",
+                       help="base of the RoPE frequencies (default: 10)")  # fmt: skip
+    model.add_argument("--rope-spacing", default="power", metavar="|".join(SPACINGS),
+                       help="how the frequencies are spaced (default: power)")  # fmt: skip
+    model.add_argument("--lr", type=_number, default=2.0, help="learning rate (default: 2)")
+    model.add_argument("--qk-variance", type=_number, default=1 / 3, metavar="VAR",
+                       help="variance of query and key entries at the start (default: 1/3)")  # fmt: skip
+    model.add_argument("--w-init", type=_number, metavar="W",
+                       help="half-width of the uniform start of the logic matrices "
+                       "(default: 1/sqrt(N))")  # fmt: skip
+    theory = result.add_argument_group("theory")
+    theory.add_argument("--closure", default="linear", metavar="|".join(closures.CLOSURES),
+                        help="what stands for the attention gradient (default: linear)")  # fmt: skip
+    theory.add_argument("--epochs", type=_number, help="where to end (default: past saturation)")
+    theory.add_argument("--points", type=_integer, default=401,
+                        help="epochs in the curve (default: 401)")  # fmt: skip
+    theory.add_argument("--variances", default="theory", metavar="theory|constant",
+                        help="logit variances from theory, or constant (default: theory)")  # fmt: skip
+    theory.add_argument("--sigma-c", type=_number, metavar="SIGMA",
+                        help="deviation of the right logit, with --variances constant")  # fmt: skip
+    theory.add_argument("--sigma-o", type=_number, metavar="SIGMA",
+                        help="deviation of every other logit, with --variances constant")  # fmt: skip
+    theory.add_argument("--thermodynamic-limit", action="store_true",
+                        help="drop N/(N-1) and (K-1)/K from the equation of R")  # fmt: skip
+    begin = result.add_argument_group("measured start (default: R0 = 1/T, C = 0, Q0 = S0 = C/N)")
+    for name, meaning in zip(
+        START,
+        ("attention on the right action", "overlap with the right permutations",
+         "overlap with the others", "sum of the mean logits"),
+        strict=True,
+    ):  # fmt: skip
+        begin.add_argument(f"--{name}", type=_number, metavar="X", help=meaning)
+    out = result.add_argument_group("output")
+    printed = out.add_mutually_exclusive_group()
+    printed.add_argument("--json", action="store_true", help="print JSON instead of the report")
+    printed.add_argument("--csv", action="store_true", help="print CSV instead of the report")
+    out.add_argument("--npz", metavar="FILE", help="also write the curves as NPZ")
+    out.add_argument("--plot", metavar="FILE", help="also plot to a .png, .pdf or .svg file")
+    out.add_argument("--cite", action=_Cite, nargs=0, help="print how to cite the theory, and exit")
+    return result
+
+
+class _Cite(argparse.Action):
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        print(CITATION)
+        parser.exit()
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; return its exit code."""
+    command = parser()
+    options = command.parse_args(argv)
+    try:
+        parameters = Parameters(**{name: getattr(options, name) for name in PARAMETERS})
+        for path in (options.npz, options.plot):
+            if path is not None:
+                check_writable(path)
+        trajectory = predict(
+            parameters, **{name: getattr(options, name) for name in (*SETTINGS, *START)}
+        )
+        if options.npz is not None:
+            trajectory.to_npz(options.npz)
+    except (ParameterError, TrajectoryFileError, SolverError) as error:
+        command.error(str(error))
+    if options.json:
+        print(trajectory.to_json())
+    elif options.csv:
+        print(trajectory.to_csv(), end="")
+    else:
+        print(report(trajectory))
+    return 0
+
+
+def report(trajectory: Trajectory) -> str:
+    """Return the parameters, what follows from them, the phases and a table."""
+    parameters = trajectory.parameters
+    lines = ["parameters"]
+    lines.append("  " + "  ".join(f"{name} = {value:.6g}" if isinstance(value, float) else
+                                  f"{name} = {value}" for name, value in parameters.items()))  # fmt: skip
+    lines.append("  gamma = %.6g  g_0 = %.6g  C = %g" % (
+        closures.rate(closures.LINEAR, parameters),
+        closures.rate(closures.QUADRATIC, parameters),
+        trajectory.start.C,
+    ))  # fmt: skip
+    lines.append(f"closure {trajectory.closure}")
+    lines.append("phases")
+    lines.extend(f"  {line}" for line in trajectory.phases())
+    lines.append("")
+    lines.append(trajectory.table())
+    return "\n".join(lines)

@@ -1,0 +1,141 @@
+"""From a start to a curve: the mean-field equations (15) solved by SciPy.
+
+The state is (logit R, U - U0, S - S0) with U = Q - S: so the tolerance is relative to what training
+has changed, Q = U + S is a sum without cancellation, and 1 - R stays exact when R is almost 1.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.integrate import solve_ivp
+from scipy.special import expit, logit
+
+from meanfield import generated
+from meanfield.closures import Closure
+from meanfield.parameters import ParameterError, Parameters, real
+
+Array = NDArray[np.float64]
+
+RTOL = 1e-11  # keeps the curve within 1e-8 of the exact quadrature, 1 - R included
+FROM_QS = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, -1.0], [0.0, 0.0, 1.0]])  # (., Q, S) -> (., U, S)
+TO_QS = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 1.0], [0.0, 0.0, 1.0]])  # and back
+
+
+class SolverError(RuntimeError):
+    """The integrator gave up; the message says why, when, and what to try."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Start:
+    """The state at epoch 0: R, Q, S (8), (9) and the conserved sum of mean logits C (40)."""
+
+    R: float
+    Q: float
+    S: float
+    C: float
+
+
+def start(
+    parameters: Parameters,
+    *,
+    R0: float | None = None,
+    Q0: float | None = None,
+    S0: float | None = None,
+    C: float | None = None,
+) -> Start:
+    """Return the start: what is given, the nominal R0 = 1/T, C = 0, Q0 = S0 = C/N otherwise."""
+    R0 = 1 / parameters.T if R0 is None else real("R0", R0)
+    if not 0 < R0 < 1:
+        raise ParameterError(f"R0 must lie strictly between 0 and 1, not {R0!r}")
+    C = 0.0 if C is None else real("C", C)
+    Q0 = C / parameters.N if Q0 is None else real("Q0", Q0)
+    S0 = C / parameters.N if S0 is None else real("S0", S0)
+    return Start(R=R0, Q=Q0, S=S0, C=C)
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A solution: call it with training times t, in 0..end, for the arrays (logit_R, Q, S)."""
+
+    start: Start
+    pieces: tuple[Any, ...]  # SciPy's OdeSolution, one after the other in t
+    nfev: int
+
+    @property
+    def end(self) -> float:
+        """The last training time."""
+        return float(self.pieces[-1].t_max)
+
+    def __call__(self, t: Any) -> tuple[Array, Array, Array]:
+        """Return (logit_R, Q, S) at the training times t."""
+        t = np.asarray(t, float)
+        if np.any(t < 0) or np.any(t > self.end):
+            raise ValueError(f"the curve runs from t = 0 to {self.end!r}")
+        flat = t.ravel()
+        state = np.empty((3, flat.size))
+        piece = np.searchsorted([part.t_max for part in self.pieces[:-1]], flat)
+        for number in np.unique(piece):
+            state[:, piece == number] = self.pieces[number](flat[piece == number])
+        logit_R, gained_U, gained_S = state.reshape(3, *t.shape)
+        S = self.start.S + gained_S
+        return logit_R, (self.start.Q - self.start.S) + gained_U + S, S
+
+
+def solve(
+    parameters: Parameters,
+    closure: Closure,
+    start: Start,
+    *,
+    rate: float,
+    t_end: float,
+    after: Curve | None = None,
+) -> Curve:
+    """Integrate (15) from the start, or on from the end of ``after``, to training time t_end."""
+    N, K = float(parameters.N), float(parameters.K)
+    U0, S0, C = start.Q - start.S, start.S, start.C
+
+    def state(y: Array) -> tuple[float, float, float]:
+        logit_R, gained_U, gained_S = y.tolist()
+        S = S0 + gained_S
+        return logit_R, U0 + gained_U + S, S
+
+    def rhs(_t: float, y: Array) -> tuple[float, float, float]:
+        logit_R, Q, S = closure.rhs(*state(y), C, N, K, rate)
+        return logit_R, Q - S, S
+
+    def jacobian(_t: float, y: Array) -> Array:
+        return FROM_QS @ np.array(closure.jacobian(*state(y), C, N, K, rate)) @ TO_QS
+
+    scale = 1 / math.sqrt(generated.kappa(N, K, rate))  # of U while attention locks on
+    if after is None:
+        t, y = 0.0, np.array([logit(start.R), 0.0, 0.0])
+    else:
+        t, y = after.end, after.pieces[-1](after.end)
+    solution = solve_ivp(
+        rhs,
+        (t, t_end),
+        y,
+        method="LSODA",
+        jac=jacobian,
+        rtol=RTOL,
+        atol=RTOL * 1e-3 * np.array([1.0, scale, scale / K]),
+        dense_output=True,
+    )
+    if not solution.success or not np.all(np.isfinite(solution.y[:, -1])):
+        raise SolverError(
+            f"the equations could not be solved beyond epoch {solution.t[-1] / parameters.lr:.6g} "
+            f"({solution.message}); try fewer epochs or a start closer to R0 = 1/T"
+        )
+    earlier = () if after is None else after.pieces
+    nfev = solution.nfev + (0 if after is None else after.nfev)
+    return Curve(start, (*earlier, solution.sol), nfev)
+
+
+def retrieval(logit_R: Array) -> tuple[Array, Array]:
+    """Return R and 1 - R, each accurate near 0."""
+    return expit(logit_R), expit(-logit_R)

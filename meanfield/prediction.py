@@ -1,0 +1,199 @@
+"""Predict a training run from its parameters."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import brentq
+from scipy.special import expit, logit
+
+from meanfield import accuracy, closures, dynamics, generated
+from meanfield.closures import Closure
+from meanfield.dynamics import Curve, Start
+from meanfield.parameters import ParameterError, Parameters, nonnegative, positive
+from meanfield.trajectory import Trajectory
+
+Array = NDArray[np.float64]
+Error = Callable[[Any], Array]
+
+SATURATED = 0.01  # rollout error at which training is called saturated
+LONGEST = 4**12  # times the estimated onset: no horizon is chosen beyond it
+
+
+def predict(
+    parameters: Parameters,
+    *,
+    epochs: float | None = None,
+    points: int = 401,
+    closure: Any = "linear",
+    R0: float | None = None,
+    Q0: float | None = None,
+    S0: float | None = None,
+    C: float | None = None,
+    variances: str = "theory",
+    sigma_c: float | None = None,
+    sigma_o: float | None = None,
+    thermodynamic_limit: bool = False,
+) -> Trajectory:
+    """Return the training run that the mean-field theory predicts.
+
+    epochs: where the curve ends; None: past saturation, as far as it comes in reasonable time.
+    points: number of epochs in the curve, evenly spaced from 0.
+    closure: "linear" (71), "quadratic" (70), or a SymPy expression G(R, ...) of your own.
+    R0, Q0, S0, C: the measured start; nominally R0 = 1/T, C = 0 and Q0 = S0 = C/N.
+    variances: "theory" for the logit variances of the mean-field solution, "constant" for sigma_c
+        and sigma_o all along, which are those of the initialisation unless given.
+    thermodynamic_limit: drop the factors N/(N-1) and (K-1)/K of (15a), as the paper does.
+
+    Raises ParameterError for what cannot be, SolverError if the equations cannot be solved.
+    """
+    start = dynamics.start(parameters, R0=R0, Q0=Q0, S0=S0, C=C)
+    if epochs is not None:
+        epochs = positive("epochs", epochs)
+    if isinstance(points, bool) or not isinstance(points, int) or points < 2:
+        raise ParameterError(f"points must be an integer of at least 2, not {points!r}")
+    chosen = closures.named(closure) if isinstance(closure, str) else (
+        closures.from_expression(closure, parameters)
+    )
+    rate = closures.rate(chosen, parameters)
+    if thermodynamic_limit:
+        rate *= parameters.N * parameters.K / generated.kappa(parameters.N, parameters.K, 1.0)
+    deviations = _deviations(parameters, start, variances, sigma_c, sigma_o)
+
+    def rollout_error(curve: Curve, t: Any) -> Array:
+        logit_R, Q, S = curve(t)
+        margin = _margin(parameters, start, logit_R, Q, S)
+        return accuracy.rollout_error(
+            margin, *deviations(expit(logit_R), Q, S), parameters.N, parameters.T
+        )
+
+    curve, epochs = _solve(parameters, chosen, start, rate, epochs, rollout_error)
+
+    def first(reached: Callable[[Any], Any]) -> float | None:
+        return _first_crossing(reached, _steps(curve, epochs * parameters.lr), parameters.lr)
+
+    epoch = np.linspace(0.0, epochs, points)
+    logit_R, Q, S = curve(np.minimum(epoch * parameters.lr, curve.end))
+    R, retrieval_error = expit(logit_R), expit(-logit_R)
+    margin = _margin(parameters, start, logit_R, Q, S)
+    right, other = deviations(R, Q, S)
+    next_token_error = accuracy.next_token_error(margin, right, other, parameters.N)
+    tenth = logit(start.R + 0.1 * (1 - start.R))
+    return Trajectory(
+        parameters=parameters,
+        closure=chosen.name,
+        variances=variances,
+        start=start,
+        epoch=epoch,
+        R=R,
+        retrieval_error=retrieval_error,
+        Q=Q,
+        S=S,
+        margin=margin,
+        loss=generated.loss(margin, parameters.N),
+        sigma_c=right,
+        sigma_o=other,
+        next_token_error=next_token_error,
+        rollout_error=generated.rollout_error(next_token_error, parameters.N, parameters.T),
+        heuristic_end_epoch=first(lambda t: curve(t)[0] - tenth),
+        onset_epoch=first(lambda t: curve(t)[0]),
+        rollout_half_epoch=first(lambda t: 0.5 - rollout_error(curve, t)),
+        saturation_epoch=first(lambda t: SATURATED - rollout_error(curve, t)),
+    )
+
+
+def _margin(parameters: Parameters, start: Start, logit_R: Any, Q: Any, S: Any) -> Array:
+    return np.asarray(
+        generated.margin(expit(logit_R), Q, S, start.C, parameters.N, parameters.K)
+    )
+
+
+def _deviations(
+    parameters: Parameters,
+    start: Start,
+    variances: str,
+    sigma_c: float | None,
+    sigma_o: float | None,
+) -> Callable[[Any, Any, Any], tuple[Array, Array]]:
+    """Return the function (R, Q, S) -> (sigma_c, sigma_o)."""
+
+    def theory(R: Any, Q: Any, S: Any) -> tuple[Array, Array]:
+        gained_S = np.asarray(S) - start.S
+        gained_U = np.asarray(Q) - start.Q - gained_S
+        return accuracy.logit_deviations(
+            parameters, R=R, U_gained=gained_U, V_gained=gained_U + parameters.K * gained_S
+        )
+
+    if variances == "theory":
+        if sigma_c is not None or sigma_o is not None:
+            raise ParameterError('sigma_c and sigma_o may only be given with variances="constant"')
+        return theory
+    if variances != "constant":
+        raise ParameterError(f'variances must be "theory" or "constant", not {variances!r}')
+    initial = theory(start.R, start.Q, start.S)
+    right = float(initial[0]) if sigma_c is None else nonnegative("sigma_c", sigma_c)
+    other = float(initial[1]) if sigma_o is None else nonnegative("sigma_o", sigma_o)
+    return lambda R, Q, S: (np.full(np.shape(R), right), np.full(np.shape(R), other))
+
+
+def _solve(
+    parameters: Parameters,
+    closure: Closure,
+    start: Start,
+    rate: float,
+    epochs: float | None,
+    rollout_error: Callable[[Curve, Any], Array],
+) -> tuple[Curve, float]:
+    """Return the curve and where it ends; without ``epochs``, go on until it has saturated."""
+    lr = parameters.lr
+
+    def on(t_end: float, curve: Curve | None = None) -> Curve:
+        return dynamics.solve(parameters, closure, start, rate=rate, t_end=t_end, after=curve)
+
+    if epochs is not None:
+        return on(epochs * lr), epochs
+    gamma = closures.rate(closures.LINEAR, parameters)
+    onset = float(generated.onset_time_linear(parameters.N, parameters.K, parameters.T, gamma))
+    curve = on(3 * onset)
+    while rollout_error(curve, curve.end) > SATURATED and curve.end < LONGEST * onset:
+        curve = on(4 * curve.end, curve)
+    steps = _steps(curve, curve.end)
+    saturated = _first_crossing(lambda t: SATURATED - rollout_error(curve, t), steps, 1.0)
+    locked = _first_crossing(lambda t: curve(t)[0], steps, 1.0)
+    if saturated is not None:
+        t_end = 1.3 * max(saturated, locked or 0.0)
+    else:
+        t_end = 4 * (onset if locked is None else locked)
+    epochs = _round_up(t_end / lr)
+    return (curve if epochs * lr <= curve.end else on(epochs * lr, curve)), epochs
+
+
+def _round_up(value: float) -> float:
+    """Return the next number with two digits."""
+    unit = 10.0 ** (math.floor(math.log10(value)) - 1)
+    return math.ceil(value / unit) * unit
+
+
+def _steps(curve: Curve, t_end: float) -> Array:
+    """Return the solver's own steps up to t_end, t_end the last."""
+    steps = np.concatenate([piece.ts for piece in curve.pieces])
+    t_end = min(t_end, curve.end)
+    return np.append(steps[steps < t_end], t_end)
+
+
+def _first_crossing(
+    reached: Callable[[Any], Any], steps: Array, lr: float
+) -> float | None:
+    """Return the first epoch at which ``reached`` is no longer negative, None if there is none."""
+    positive_at = np.flatnonzero(reached(steps) >= 0)
+    if not positive_at.size:
+        return None
+    right = int(positive_at[0])
+    if right == 0:
+        return 0.0
+    t = brentq(lambda t: float(reached(t)), steps[right - 1], steps[right], rtol=1e-12)
+    return float(t) / lr

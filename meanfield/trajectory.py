@@ -1,0 +1,245 @@
+"""What a prediction is: curves over epochs, the epochs that matter, and ways to write them down."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import tempfile
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from meanfield.dynamics import Start
+from meanfield.parameters import Parameters
+
+Array = NDArray[np.float64]
+
+FORMAT = "meanfield trajectory"
+VERSION = 1
+CURVES = (
+    "epoch",
+    "R",
+    "retrieval_error",
+    "Q",
+    "S",
+    "margin",
+    "loss",
+    "sigma_c",
+    "sigma_o",
+    "next_token_error",
+    "rollout_error",
+)
+TIMES = ("heuristic_end_epoch", "onset_epoch", "rollout_half_epoch", "saturation_epoch")
+
+
+class TrajectoryFileError(ValueError):
+    """A file that does not hold a trajectory, or could not be written."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Trajectory:
+    """A predicted training run. Arrays are over epochs, all of the same length.
+
+    epoch: number of gradient steps; training time is lr * epoch.
+    R, Q, S: order parameters (8), (9). retrieval_error: 1 - R, accurate where R is almost 1.
+    margin, loss: mean logit margin and mean-field loss (10). sigma_c, sigma_o: logit deviations.
+    next_token_error, rollout_error: one minus the accuracies (17), (18), accurate when tiny.
+
+    Epochs found on the solution itself, None where the curve ends before:
+    heuristic_end_epoch: R has come a tenth of the way from where it starts to 1.
+    onset_epoch: R first reaches 1/2. rollout_half_epoch: rollout accuracy first reaches 1/2.
+    saturation_epoch: rollout accuracy first reaches 0.99.
+    """
+
+    parameters: Parameters
+    closure: str
+    variances: str
+    start: Start
+    epoch: Array
+    R: Array
+    retrieval_error: Array
+    Q: Array
+    S: Array
+    margin: Array
+    loss: Array
+    sigma_c: Array
+    sigma_o: Array
+    next_token_error: Array
+    rollout_error: Array
+    heuristic_end_epoch: float | None
+    onset_epoch: float | None
+    rollout_half_epoch: float | None
+    saturation_epoch: float | None
+
+    @property
+    def next_token_accuracy(self) -> Array:
+        """Probability that the next state is right, given that the current one is (17)."""
+        return 1 - self.next_token_error
+
+    @property
+    def rollout_accuracy(self) -> Array:
+        """Probability that the state is right after T steps of the model's own (18)."""
+        return 1 - self.rollout_error
+
+    def phases(self) -> list[str]:
+        """Say in plain words what happens when, one sentence a phase."""
+        last = f"not within {_number(self.epoch[-1])} epochs"
+
+        def at(epoch: float | None) -> str:
+            return last if epoch is None else f"epoch {_number(epoch)}"
+
+        if self.R[-1] < min(self.start.R, 0.5) / 2:
+            attention = (
+                f"never: R falls from {_number(self.start.R)} to {_number(self.R[-1])}, as training "
+                "starts with Q below S, outside the basin of attraction"
+            )
+        else:
+            attention = at(self.onset_epoch)
+        end = self.heuristic_end_epoch
+        return [
+            "heuristic            "
+            + ("all along" if end is None else f"to epoch {_number(end)}")
+            + ": attention stays near its start, the average action is learned",
+            f"attention onset      {attention} (R = 1/2)",
+            f"rollout accuracy 1/2 {at(self.rollout_half_epoch)}",
+            f"saturation           {at(self.saturation_epoch)} (rollout accuracy 0.99)",
+        ]
+
+    def table(self, *, rows: int = 11) -> str:
+        """Return a compact table of about ``rows`` lines, evenly spread over the epochs."""
+        chosen = np.unique(np.linspace(0, len(self.epoch) - 1, rows).round().astype(int))
+        head = ("epoch", "R", "Q", "S", "loss", "next token", "rollout")
+        curves = (
+            self.epoch, self.R, self.Q, self.S, self.loss,
+            self.next_token_accuracy, self.rollout_accuracy,
+        )  # fmt: skip
+        lines = ["".join(f"{name:>12}" for name in head)]
+        for index in chosen:
+            cells = [_number(curves[0][index]), *(f"{curve[index]:.4f}" for curve in curves[1:])]
+            lines.append("".join(f"{cell:>12}" for cell in cells))
+        return "\n".join(lines)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything as plain numbers, lists and strings, with the accuracies."""
+        return {
+            **self._about(),
+            **{name: getattr(self, name) for name in TIMES},
+            **{name: getattr(self, name).tolist() for name in CURVES},
+            "next_token_accuracy": self.next_token_accuracy.tolist(),
+            "rollout_accuracy": self.rollout_accuracy.tolist(),
+        }
+
+    def to_json(self) -> str:
+        """Return one line of JSON: to_dict."""
+        return json.dumps(self.to_dict(), allow_nan=False)
+
+    def to_csv(self) -> str:
+        """Return CSV: a line of names, then one line an epoch; numbers keep all their digits."""
+        names = (*CURVES, "next_token_accuracy", "rollout_accuracy")
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(names)
+        writer.writerows(zip(*(getattr(self, name).tolist() for name in names), strict=True))
+        return text.getvalue()
+
+    def to_npz(self, path: str | os.PathLike[str]) -> None:
+        """Write a self-describing NPZ file (no pickle), whole or not at all."""
+        about = {**self._about(), **{name: getattr(self, name) for name in TIMES}}
+        arrays = {name: getattr(self, name) for name in CURVES}
+        with writing(path) as file:
+            np.savez(file, allow_pickle=False, about=np.array(json.dumps(about)), **arrays)
+
+    @classmethod
+    def from_npz(cls, path: str | os.PathLike[str]) -> Trajectory:
+        """Read what to_npz wrote; TrajectoryFileError, in one sentence, on anything else."""
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                about = json.loads(str(file["about"]))
+                arrays = {name: file[name] for name in CURVES}
+            if about["format"] != FORMAT or about["version"] != VERSION:
+                raise ValueError(f"it says {about['format']!r}, version {about['version']}")
+            shapes = {array.shape for array in arrays.values()}
+            if len(shapes) != 1 or len(next(iter(shapes))) != 1:
+                raise ValueError("its curves differ in length")
+            if not all(np.all(np.isfinite(array)) for array in arrays.values()):
+                raise ValueError("a curve holds values that are not finite")
+            return cls(
+                parameters=Parameters(**about["parameters"]),
+                closure=about["closure"],
+                variances=about["variances"],
+                start=Start(**about["start"]),
+                **{name: about[name] for name in TIMES},
+                **arrays,
+            )
+        except (
+            OSError, ValueError, KeyError, TypeError, EOFError, AttributeError, zipfile.BadZipFile,
+        ) as error:  # fmt: skip
+            raise TrajectoryFileError(
+                f"{os.fspath(path)} is not a whole trajectory file ({_one_line(error)})"
+            ) from None
+
+    def _about(self) -> dict[str, Any]:
+        return {
+            "format": FORMAT,
+            "version": VERSION,
+            "parameters": asdict(self.parameters),
+            "closure": self.closure,
+            "variances": self.variances,
+            "start": asdict(self.start),
+            "units": {"epoch": "gradient steps; training time is lr * epoch", "loss": "nats"},
+        }
+
+
+def check_writable(path: str | os.PathLike[str]) -> None:
+    """Raise TrajectoryFileError if ``path`` plainly cannot be written; writes nothing."""
+    folder = Path(path).parent
+    if Path(path).is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise TrajectoryFileError(
+            f"{os.fspath(path)} cannot be written; name a file in a folder that exists and that "
+            "you may write to"
+        )
+
+
+@contextmanager
+def writing(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
+    """Open a file that appears under ``path`` only once it is written whole."""
+    check_writable(path)
+    try:
+        handle, temporary = tempfile.mkstemp(dir=Path(path).parent, prefix=".", suffix=".part")
+    except OSError as error:
+        raise TrajectoryFileError(
+            f"{os.fspath(path)} cannot be written: {error.strerror}"
+        ) from None
+    try:
+        with os.fdopen(handle, "wb") as file:
+            yield file
+        os.chmod(temporary, 0o666 & ~_umask())
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _number(value: float) -> str:
+    """Format a number to four digits or so, without a tail of noughts."""
+    return f"{value:.4g}" if abs(value) < 1000 or abs(value) >= 1e7 else f"{value:.0f}"
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
+
+
