@@ -184,15 +184,18 @@ def right_logit_in_overlaps(
 
 @equation("35", "Right logit, ordered by Q and S", follows_from=(right_logit_in_overlaps,))
 def right_logit_ordered(right_logit_in_overlaps: sp.Eq) -> Iterator[Step]:
-    expanded = sp.expand(right_logit_in_overlaps.rhs)
-    weight_Q, weight_S = (expanded.coeff(overlap) for overlap in (Q, S))
     yield (
         "Collect Q and S",
-        sp.Eq(
-            mean_right_logit,
-            (retrieved + sp.factor(weight_Q - retrieved)) * Q + sp.factor(weight_S) * S,
-        ),
+        sp.Eq(mean_right_logit, by_overlap(right_logit_in_overlaps.rhs, retrieved)),
     )
+
+
+def by_overlap(logit: sp.Expr, retrieval: sp.Expr) -> sp.Expr:
+    """Order a mean logit by Q and S, the weights by what attention retrieves and misses."""
+    weight_Q, weight_S = (sp.expand(logit).coeff(overlap) for overlap in (Q, S))
+    missed = 1 - retrieval
+    share_Q, share_S = (sp.factor(w / missed) for w in (weight_Q - retrieval, weight_S))
+    return (retrieval + missed * share_Q) * Q + missed * share_S * S
 
 
 @equation(
@@ -215,12 +218,8 @@ def mean_correct_logit(right_logit_ordered: sp.Eq, retrieval: sp.Eq) -> Iterator
     yield "Average (35) over the T predictions instead: no ansatz is needed", averaged
     mass = sp.Sum(retrieved, predictors)
     in_R = sp.expand(averaged).xreplace({mass: sp.solve(retrieval, mass)[0]})
-    weights = [sp.expand(in_R).coeff(overlap) for overlap in (Q, S)]
     yield "By (8) the retrieved attention adds up to T R", in_R
-    yield (
-        "Collect Q and S",
-        sp.Eq(y_c, (R + sp.factor(weights[0] - R)) * Q + sp.factor(weights[1]) * S),
-    )
+    yield "Collect Q and S", sp.Eq(y_c, by_overlap(in_R, R))
 
 
 @check(

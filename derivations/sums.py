@@ -118,6 +118,11 @@ def _union(parts: tuple[dict[sp.Symbol, sp.Symbol], ...]) -> dict[sp.Symbol, sp.
     return {index: letter for part in parts for index, letter in part.items()}
 
 
+def rename(expr: sp.Expr, letters: dict[sp.Symbol, sp.Symbol]) -> sp.Expr:
+    """Rename free indices; summed ones give way."""
+    return expand_sums(_with_own_indices(expr).xreplace(letters))
+
+
 def swap(expr: sp.Expr, old: sp.IndexedBase, new: sp.IndexedBase) -> sp.Expr:
     """Replace every entry of ``old`` by the same entry of ``new``."""
     return expr.replace(

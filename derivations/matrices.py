@@ -1,0 +1,141 @@
+"""X0, X4: the logic matrices themselves along the mean-field flow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from fractions import Fraction
+
+import sympy as sp
+
+from derivations.dynamics import BEYOND, U, V
+from derivations.enumeration import SIZES, small_model
+from derivations.equation import Kind, Step, check, equation, require
+from derivations.logic import (
+    alignment_change, c_1, c_2, exact_slopes, logic_update, mean_permutation, off_target_change,
+    overlap_relation, overlap_with_all, permutation_sums, project, vocabulary_overlaps,
+)  # fmt: skip
+from derivations.solution import U_0, V_0
+from derivations.sums import contract, over
+from derivations.symbols import K, N, P, Q, R, S, eta, g, k, m, n
+
+u, v = sp.symbols("u v", real=True)  # weights of the retrieval part P_k - mean and of the heuristic
+u_dot, v_dot = sp.Symbol(r"\dot{u}", real=True), sp.Symbol(r"\dot{v}", real=True)
+MOVED = u * (P[k, n, m] - mean_permutation[n, m]) + v * (mean_permutation[n, m] - 1 / N)
+
+
+@equation("X0", "Column sums are conserved", status=BEYOND, follows_from=(logic_update,))
+def column_sums(logic_update: sp.Eq) -> Iterator[Step]:
+    column = over(logic_update.rhs.xreplace({mean_permutation[n, m]: over(P[k, n, m], k) / K}), n)
+    yield "Add up a column of (52)", column
+    one = {contract(over(P[k, n, m], n)): 1, contract(over(P[k, n, m], k, n)): K}
+    yield (
+        "A permutation matrix has one 1 in each column, the mean matrix too",
+        sp.Eq(over(logic_update.lhs, n), sp.simplify(contract(column).xreplace(one)), evaluate=False),
+    )
+
+
+@equation("X4a", "The heuristic and the retrieval part", status=BEYOND, follows_from=(logic_update,))
+def micro_solution(logic_update: sp.Eq) -> Iterator[Step]:
+    own, mean = P[k, n, m], mean_permutation[n, m]
+    ansatz = u_dot * (own - mean) + v_dot * (mean - 1 / N)
+    flow = logic_update.rhs / eta
+    yield "Ansatz: W_k = W_k(0) + u (P_k - mean) + v (mean - J/N)", ansatz
+    gap_matrix = sp.expand(ansatz - flow)
+    solution = sp.solve([gap_matrix.coeff(own), gap_matrix.coeff(mean)], [u_dot, v_dot], dict=True)[0]
+    require(sp.simplify(gap_matrix.subs(solution)) == 0, "the ansatz does not solve (52)")
+    yield "v follows the error signal alone", sp.Eq(v_dot, sp.factor(solution[v_dot]))
+    yield "u needs attention", sp.Eq(u_dot, sp.factor(solution[u_dot]))
+
+
+@equation("X4b", "The heuristic's rate", status=BEYOND, follows_from=(logic_update,))
+def heuristic_rate(logic_update: sp.Eq) -> Iterator[Step]:
+    both = logic_update.rhs / eta
+    constant = sp.expand(both).subs({P[k, n, m]: 0, mean_permutation[n, m]: 0})
+    yield "The part of the flow that no permutation carries: -v/N", constant
+    yield "So", sp.Eq(v_dot, sp.simplify(-N * constant))
+
+
+def projected_on(change: sp.Eq, matrix: sp.Expr, overlap_with_all: sp.Eq, relation: sp.Eq) -> sp.Expr:
+    """An overlap of the vocabulary with the matrices ``matrix`` (k, n, m), in c_2."""
+    overlap = project(change.rhs, sp.Eq(sp.Symbol("unused"), matrix))
+    return sp.simplify(overlap.xreplace(permutation_sums(overlap_with_all)).subs(c_1, relation.rhs))
+
+
+@equation("X4c", "Gap by the retrieval part", status=BEYOND, follows_from=(alignment_change, off_target_change, overlap_with_all, overlap_relation))
+def gap_by_retrieval_part(Q_change: sp.Eq, S_change: sp.Eq, overlap_with_all: sp.Eq, relation: sp.Eq) -> Iterator[Step]:
+    overlaps = [
+        projected_on(change, MOVED, overlap_with_all, relation) for change in (Q_change, S_change)
+    ]
+    yield "Q gains", sp.factor(overlaps[0])
+    yield "S gains", sp.factor(overlaps[1])
+    yield (
+        "The gap sees u only; c_2 is the vocabulary's own overlap, 1/N on average",
+        sp.Eq(U - U_0, sp.factor(overlaps[0] - overlaps[1])),
+    )
+
+
+@equation("X4d", "Total by the heuristic", status=BEYOND, follows_from=(alignment_change, off_target_change, overlap_with_all, overlap_relation))
+def total_by_heuristic(Q_change: sp.Eq, S_change: sp.Eq, overlap_with_all: sp.Eq, relation: sp.Eq) -> Iterator[Step]:
+    overlaps = [
+        projected_on(change, MOVED, overlap_with_all, relation) for change in (Q_change, S_change)
+    ]
+    combined = overlaps[0] + (K - 1) * overlaps[1]
+    yield "Q + (K - 1) S gains", sp.expand(combined)
+    yield "The total sees v only", sp.Eq(V - V_0, v * sp.expand(sp.simplify(combined / v)))
+
+# --- checks --------------------------------------------------------------------------------------
+
+
+@check(
+    column_sums,
+    micro_solution,
+    heuristic_rate,
+    kind=Kind.ENUMERATION,
+    says="the enumerated gradient, entry by entry, and its column sums",
+)
+def enumerated_gradient(column_sums: sp.Eq, micro_solution: sp.Eq, heuristic_rate: sp.Eq) -> str:
+    for sizes in SIZES[:3]:
+        model = small_model(*sizes)
+        N0, K0 = model.N, model.K
+        given = {symbol: model.order_parameters()[symbol] for symbol in (N, K, R)} | {g: 1}
+        rates = micro_solution.rhs.subs(given), heuristic_rate.rhs.subs(given)
+        flow = {position: right - other for position, (right, other) in exact_slopes(model).items()}
+        for k0, n0, m0 in flow:
+            column = sum(flow[k0, row, m0] for row in range(N0))
+            require(column == column_sums.rhs, f"column sum {column}")
+            own = model.P(k0, n0, m0)
+            mean = sp.Rational(sum(model.P(q, n0, m0) for q in range(K0)), K0)
+            claimed = rates[0] * (own - mean) + rates[1] * (mean - sp.Rational(1, N0))
+            require(claimed == flow[k0, n0, m0], f"{claimed} instead of {flow[k0, n0, m0]}")
+    return "every entry at three (N, K, T), residual 0"
+
+
+@check(
+    gap_by_retrieval_part,
+    total_by_heuristic,
+    kind=Kind.ENUMERATION,
+    says="Q and S of explicit matrices u (P_k - mean) + v (mean - J/N)",
+)
+def explicit_matrices(gap_by_retrieval_part: sp.Eq, total_by_heuristic: sp.Eq) -> str:
+    weight_u, weight_v = Fraction(5, 3), Fraction(2, 7)
+    for sizes in ((3, 2, 2), (4, 3, 2), (5, 4, 2)):
+        model = small_model(*sizes)
+        N0, K0 = model.N, model.K
+
+        def entry(k0: int, n0: int, m0: int, model=model, N0: int = N0, K0: int = K0) -> Fraction:
+            mean = Fraction(sum(model.P(q, n0, m0) for q in range(K0)), K0)
+            return weight_u * (model.P(k0, n0, m0) - mean) + weight_v * (mean - Fraction(1, N0))
+
+        states = range(N0)
+        W = tuple(
+            tuple(tuple(entry(k0, n0, m0) for m0 in states) for n0 in states) for k0 in range(K0)
+        )
+        overlaps = replace(model, W=W).order_parameters()
+        given = {N: N0, K: K0, c_2: vocabulary_overlaps(model)[1]}
+        given |= {u: sp.Rational(weight_u), v: sp.Rational(weight_v)}
+        exact = overlaps[Q] - overlaps[S], overlaps[Q] + (K0 - 1) * overlaps[S]
+        for statement, expected in zip((gap_by_retrieval_part, total_by_heuristic), exact, strict=True):
+            claimed = statement.rhs.subs(given)
+            require(claimed == expected, f"{claimed} instead of {expected}")
+    return "three vocabularies, residual 0"
