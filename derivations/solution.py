@@ -201,31 +201,31 @@ def late_law(alignment_dynamics: sp.Eq, error_signal: sp.Eq, margin: sp.Eq, mean
 
 # --- checks --------------------------------------------------------------------------------------
 
-_SIZES = {N: 5, K: 3, T: 4, gamma: sp.Rational(3, 10), g0: sp.Rational(7, 4)}
-_START = {R: 0.25, Q: 0.35, S: 0.15, C: 0.4}
+SIZES = {N: 5, K: 3, T: 4, gamma: sp.Rational(3, 10), g0: sp.Rational(7, 4)}
+START = {R: 0.25, Q: 0.35, S: 0.15, C: 0.4}
 
 
-def wrong_answer(model: dict[sp.Symbol, float]) -> float:
-    """1 - p_correct at the order parameters ``model``, from the logits of (11), (12) in floats."""
-    N0, K0 = int(_SIZES[N]), int(_SIZES[K])
+def wrong_answer(model: dict, sizes: dict, total: float) -> float:
+    """1 - p_correct at the order parameters ``model``, C = ``total``: (11), (12) in floats."""
+    N0, K0 = int(sizes[N]), int(sizes[K])
     right = (model[R] + (1 - model[R]) / K0) * model[Q] + (1 - model[R]) * (1 - 1 / K0) * model[S]
-    other = (_START[C] - right) / (N0 - 1)
+    other = (total - right) / (N0 - 1)
     return 1 - math.exp(right) / (math.exp(right) + (N0 - 1) * math.exp(other))
 
 
-def solved(growth_of_R: sp.Eq, growth_of_Q: sp.Eq, growth_of_S: sp.Eq, *, end: float, steps: int) -> list[dict]:
-    """The rates integrated by the classical Runge-Kutta method from _START, every step kept."""
-    rates = [
-        sp.lambdify((R, Q, S, g), eq.rhs.subs(_SIZES), modules="math")
-        for eq in (growth_of_R, growth_of_Q, growth_of_S)
-    ]
+def solved(growth: tuple[sp.Eq, ...], sizes: dict, start: dict, *, end: float, steps: int) -> list[dict]:
+    """The rates of R, Q, S integrated in t by the classical Runge-Kutta method, every step kept.
+
+    sizes: values of N, K, T and the closure's rate.  start: values of R, Q, S and C.
+    """
     names, h = (R, Q, S), end / steps
+    rates = [sp.lambdify((*names, g), eq.rhs.subs(sizes), modules="math") for eq in growth]
 
     def slope(point: list[float]) -> list[float]:
-        model = dict(zip(names, point, strict=True))
-        return [rate(*point, wrong_answer(model)) for rate in rates]
+        error = wrong_answer(dict(zip(names, point, strict=True)), sizes, start[C])
+        return [rate(*point, error) for rate in rates]
 
-    point, curve = [_START[name] for name in names], []
+    point, curve = [float(start[name]) for name in names], []
     for count in range(steps + 1):
         curve.append({t: h * count, **dict(zip(names, point, strict=True))})
         k1 = slope(point)
@@ -260,15 +260,15 @@ def exact_solution(
     gap_slope: sp.Eq, total_slope: sp.Eq, retrieval_slope: sp.Eq, constant: sp.Eq,
     right_logit: sp.Eq, total_law: sp.Eq, margin_law: sp.Eq, time_law: sp.Eq, retrieval_law: sp.Eq,
 ) -> str:  # fmt: skip
-    curve = solved(growth_of_R, growth_of_Q, growth_of_S, end=60.0, steps=3000)
-    K0, N0 = int(_SIZES[K]), int(_SIZES[N])
+    curve = solved((growth_of_R, growth_of_Q, growth_of_S), SIZES, START, end=60.0, steps=3000)
+    K0, N0 = int(SIZES[K]), int(SIZES[N])
     linear = {shape(R): gamma * R * (1 - R)}
-    kappa_value = float(constant.rhs.subs(rate, gamma).subs(_SIZES))
+    kappa_value = float(constant.rhs.subs(rate, gamma).subs(SIZES))
     begin, worst = curve[0], 0.0
     start = {U_0: gap_of(begin), V_0: begin[Q] + (K0 - 1) * begin[S], R_0: begin[R], kappa: kappa_value}
     missing = sp.lambdify(U, retrieval_law.rhs.subs(start), modules="math")
     for before, here, after in list(zip(curve, curve[1:], curve[2:], strict=False))[::100]:
-        pace = wrong_answer(here) / (K0 * N0) * (after[t] - before[t])  # internal time passed
+        pace = wrong_answer(here, SIZES, START[C]) / (K0 * N0) * (after[t] - before[t])  # internal time passed
         moves = {
             gap_slope: gap_of(after) - gap_of(before),
             total_slope: after[Q] + (K0 - 1) * after[S] - before[Q] - (K0 - 1) * before[S],
@@ -276,11 +276,11 @@ def exact_solution(
         }
         at = {U: gap_of(here), V: here[Q] + (K0 - 1) * here[S], R: here[R]}
         for statement, move in moves.items():
-            claimed = float(statement.rhs.subs(linear).subs(at).subs(_SIZES))
+            claimed = float(statement.rhs.subs(linear).subs(at).subs(SIZES))
             worst = max(worst, abs(move / pace - claimed) / abs(claimed) / 300)  # differences: O(h^2)
         worst = max(worst, abs(1 - here[R] - missing(gap_of(here))))
         logit = (here[R] + (1 - here[R]) / K0) * here[Q] + (1 - here[R]) * (1 - 1 / K0) * here[S]
-        worst = max(worst, abs(float(right_logit.rhs.subs(at).subs(_SIZES)) - logit))
+        worst = max(worst, abs(float(right_logit.rhs.subs(at).subs(SIZES)) - logit))
     end = curve[-1]
     points, width = 400, (gap_of(end) - gap_of(begin)) / 400
     total_integral, time_integral = (law.rhs.atoms(sp.Integral) for law in (total_law, time_law))
@@ -295,8 +295,8 @@ def exact_solution(
         totals.append(totals[-1] + width / 6 * (inverses[q] + 4 * middle + inverses[q + 1]))
     claimed_total = float(total_law.rhs.subs(total_integral.pop(), totals[-1] - start[V_0]).subs(start))
     worst = max(worst, abs(claimed_total - end[Q] - (K0 - 1) * end[S]))
-    pace_of = sp.lambdify((R_of(gap_passed), margin_of(gap_passed)), pace.subs(_SIZES), "math")
-    lead = sp.lambdify((R, U, V), margin_law.rhs.subs(_SIZES).subs(C, _START[C]), "math")
+    pace_of = sp.lambdify((R_of(gap_passed), margin_of(gap_passed)), pace.subs(SIZES), "math")
+    lead = sp.lambdify((R, U, V), margin_law.rhs.subs(SIZES).subs(C, START[C]), "math")
     paces = [
         pace_of(retrieval, lead(retrieval, gap_value, total_value))
         for retrieval, gap_value, total_value in zip(retrievals, gaps, totals, strict=True)
@@ -316,10 +316,10 @@ def exact_solution(
 def exact_solution_quadratic(
     growth_of_R: sp.Eq, growth_of_Q: sp.Eq, growth_of_S: sp.Eq, retrieval_law: sp.Eq, onset: sp.Eq
 ) -> str:
-    curve = solved(growth_of_R, growth_of_Q, growth_of_S, end=60.0, steps=3000)
+    curve = solved((growth_of_R, growth_of_Q, growth_of_S), SIZES, START, end=60.0, steps=3000)
     worst = 0.0
     start = {U_0: gap_of(curve[0]), R_0: curve[0][R], odds_0: curve[0][R] / (1 - curve[0][R])}
-    start[kappa] = float((N**2 * (K - 1) / (N - 1) * g0).subs(_SIZES))
+    start[kappa] = float((N**2 * (K - 1) / (N - 1) * g0).subs(SIZES))
     for point in curve[::300]:
         odds = float(retrieval_law.rhs.subs(start).subs(U, gap_of(point)))
         worst = max(worst, abs(odds / (1 + odds) - point[R]))
