@@ -246,7 +246,7 @@ def attention_gradient() -> Iterator[Step]:
 
 
 @equation("64", "Retrieval dynamics", follows_from=(retrieval_drive, attention_gradient, attention_drive))
-def retrieval_dynamics(
+def retrieval_growth(
     retrieval_drive: sp.Eq, attention_gradient: sp.Eq, attention_drive: sp.Eq
 ) -> Iterator[Step]:
     in_G = retrieval_drive.rhs.xreplace({attention_gradient.rhs: G})
@@ -429,12 +429,12 @@ def retrieval_differences(retrieval_gradient: sp.Eq, matrix_M: sp.Eq, quadratic_
     retrieval_flow,
     retrieval_drive,
     attention_gradient,
-    retrieval_dynamics,
+    retrieval_growth,
     kind=Kind.NUMERIC,
     says="one short step down the gradient of the mean-field loss itself, forth and back",
 )
 def one_step_down(
-    retrieval_flow: sp.Eq, retrieval_drive: sp.Eq, attention_gradient: sp.Eq, retrieval_dynamics: sp.Eq
+    retrieval_flow: sp.Eq, retrieval_drive: sp.Eq, attention_gradient: sp.Eq, retrieval_growth: sp.Eq
 ) -> str:
     worst = sp.Float(0)
     states, actions, own, off, total = 7, 4, mp.mpf("2.5"), mp.mpf("0.3"), mp.mpf("0.6")
@@ -474,7 +474,7 @@ def one_step_down(
             g: exact(1 - mp.exp(-loss(here))),
             **{N: states, K: actions, Q: exact(own), S: exact(off)},
         }
-        for statement in (retrieval_flow, retrieval_drive, retrieval_dynamics):
+        for statement in (retrieval_flow, retrieval_drive, retrieval_growth):
             rate = statement.rhs.xreplace(named).xreplace(given)
             worst = max(worst, close(numbers(rate, head.sizes(), arrays), measured, "dR/dt"))
     return f"two (T, d), largest deviation {sp.N(worst, 1)}"
@@ -494,7 +494,7 @@ by_autograd = tested_with_torch(
 flow_by_autograd = tested_with_torch(
     retrieval_flow,
     retrieval_drive,
-    retrieval_dynamics,
+    retrieval_growth,
     says="autograd of the mean-field loss in the key and query weights, torch double precision",
-    test=f"{TORCH}::test_retrieval_dynamics",
+    test=f"{TORCH}::test_retrieval_growth",
 )

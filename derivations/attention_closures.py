@@ -1,0 +1,530 @@
+"""(14), (70)-(73): G under the exchangeable ansatz, its mean over the init, and both closures.
+
+Everything is carried by one number for each RoPE plane, the form factor phi_r: 0 for a plane that
+turns too slowly to tell T positions apart, near 1 for one that resolves them.
+"""
+
+from __future__ import annotations
+
+import cmath
+import itertools
+import random
+from collections.abc import Iterator
+
+import sympy as sp
+
+from derivations.attention import (
+    PLANES,
+    PREDICTORS,
+    M_block,
+    M_cos,
+    M_sin,
+    close,
+    frequencies,
+    key,
+    lag,
+    matrix_M,
+    plane,
+    quadratic_form,
+    query,
+    rope_base,
+    rotation,
+)
+from derivations.attention_model import (
+    Head,
+    entries,
+    exact,
+    exchangeable,
+    mp,
+    random_head,
+    random_heads,
+)
+from derivations.definitions import expectation, row_sum
+from derivations.equation import Kind, Status, Step, check, equation, require
+from derivations.sampling import agreement
+from derivations.sums import contract, numbers
+from derivations.symbols import A, G, R, T, d, g0, gamma, i, j, omega, r, sigma2
+
+delta = sp.KroneckerDelta
+CLOSURE = Status.CLOSURE
+
+phi = sp.IndexedBase("phi", real=True)  # phi[r]: form factor of plane r, 0..1
+Phi2 = sp.Sum(phi[r] ** 2, PLANES)  # the one property of the planes that both rates depend on
+Gamma_0 = sp.Symbol("Gamma_0", positive=True)  # mean of G over the initialisation, at R = 1/T
+phase = sp.Symbol("varphi", real=True)  # an angle omega_r times a lag
+other_j = sp.Symbol("j'", integer=True, positive=True)  # a second position
+
+vector = sp.IndexedBase("x", real=True)  # a random vector
+form = sp.IndexedBase("X", real=True)  # a matrix
+covariance = sp.IndexedBase("Sigma", real=True)  # covariance[a, b] = E x_a x_b
+row, column = sp.symbols("a b", integer=True, positive=True)
+
+
+# --- the form factor of a plane ------------------------------------------------------------------
+
+
+def resultant(function: type[sp.Function]) -> sp.Expr:
+    """Mean over the T positions of the cosine or sine of the angle of plane r."""
+    return sp.Sum(function(omega[r] * j), (j, 1, T)) / T
+
+
+@equation(
+    "14a",
+    "Form factor",
+    status=Status.DEFINITION,
+    note="0 if all T positions are turned alike, 1 if their turns cancel.",
+)
+def form_factor() -> Iterator[Step]:
+    length = resultant(sp.cos) ** 2 + resultant(sp.sin) ** 2
+    yield "Squared length of the mean of T unit vectors, turned by one position after another", length
+    yield "What it lacks to 1", sp.Eq(phi[r], 1 - length)
+
+
+@equation("14b", "Form factor, closed", follows_from=(form_factor,))
+def form_factor_closed(form_factor: sp.Eq) -> Iterator[Step]:
+    z = sp.Symbol("z")
+    total = sp.Sum(z**j, (j, 1, T))
+    geometric = total.doit().args[-1].args[0]  # the branch z != 1
+    factors = sp.factor(sp.expand_power_exp(geometric))
+    yield "A geometric sum, for z other than 1", sp.Eq(total, factors, evaluate=False)
+    unit = sp.exp(sp.I * omega[r])
+    squares = (_squared_length(factor, z, unit) for factor in sp.Mul.make_args(factors))
+    squared = in_half_angle(sp.Mul(*squares))
+    yield "Its squared length at z = exp(i omega_r), in half angles", squared
+    waves = (sp.re(unit**j), sp.im(unit**j))
+    parts = sum(sp.Sum(wave, (j, 1, T)) ** 2 for wave in waves)
+    require(
+        sp.expand(form_factor.rhs - (1 - parts / T**2)) == 0,
+        "(14a) is not made of the real and the imaginary part of the geometric sum",
+    )
+    yield "Insert into (14a)", sp.Eq(phi[r], 1 - squared / T**2)
+
+
+def _squared_length(factor: sp.Expr, z: sp.Symbol, unit: sp.Expr) -> sp.Expr:
+    """|factor|^2 at z = unit, a complex number of length 1."""
+    square = sp.expand(factor.subs(z, unit) * factor.subs(z, 1 / unit))
+    return sp.expand(sp.powsimp(square).rewrite(sp.cos))
+
+
+def in_half_angle(expr: sp.Expr) -> sp.Expr:
+    """Every cosine of an angle as 1 - 2 sin(angle/2)^2."""
+    half = sp.Symbol("half", real=True)
+    squared_sine = sp.expand_trig(sp.cos(2 * half)).subs(sp.cos(half) ** 2, 1 - sp.sin(half) ** 2)
+    return sp.factor(expr.replace(sp.cos, lambda angle: squared_sine.subs(half, angle / 2)))
+
+
+@equation(
+    "14c",
+    "Form factor, a positive sum",
+    follows_from=(form_factor,),
+    note="Cancels nowhere: good for any frequency.",
+)
+def form_factor_sum(form_factor: sp.Eq) -> Iterator[Step]:
+    sums = form_factor.rhs.atoms(sp.Sum)
+    pair = sp.simplify(sum(total.function * total.function.subs(j, other_j) for total in sums))
+    yield "The squared length: a sum over pairs of positions", sp.Sum(pair, (j, 1, T), (other_j, 1, T))
+    number = sp.Sum(1, (j, 1, T - lag)).doit()
+    yield "Pairs at lag m, counted one way", number
+    at_lag = sp.simplify(pair.subs(j, other_j + lag))
+
+    def over_pairs(value: sp.Expr) -> sp.Expr:
+        return T * value.subs(lag, 0) + 2 * sp.Sum(number * value, (lag, 1, T - 1))
+
+    require(over_pairs(sp.S.One).doit().equals(T**2), "the pairs do not add up to T^2")
+    yield "So it is a sum over lags", over_pairs(at_lag)
+    yield "Without turns it would be T^2", over_pairs(sp.S.One)
+    factor, lacking = in_half_angle(1 - at_lag).as_coeff_Mul()
+    yield "What one pair lacks, in half angles", factor * lacking
+    yield (
+        "The difference: no term is negative",
+        sp.Eq(phi[r], 2 * factor / T**2 * sp.Sum(number * lacking, (lag, 1, T - 1))),
+    )
+
+
+def form_factor_series(order: int) -> sp.Expr:
+    """Phi_r as a polynomial in omega[r] up to the power ``order``, for any T.
+
+    For planes so slow that (14b) loses its digits: T omega_r well below 1.
+    """
+    angle = sp.Symbol("omega", real=True)
+    (total,) = form_factor_sum.statement.rhs.atoms(sp.Sum)
+    summand = total.function.subs(omega[r], angle)
+    in_powers = sp.Poly(sp.series(summand, angle, 0, order + 1).removeO(), angle)
+    factor = form_factor_sum.statement.rhs / total
+    return sp.Add(
+        *(
+            sp.factor(factor * sp.summation(sp.expand(coefficient), *total.limits)) * omega[r] ** power
+            for (power,), coefficient in in_powers.terms()
+        )
+    )
+
+
+# --- the exchangeable ansatz ---------------------------------------------------------------------
+
+
+@equation("70a", "Exchangeable ansatz", status=CLOSURE, follows_from=(row_sum,))
+def exchangeable_ansatz(row_sum: sp.Eq) -> Iterator[Step]:
+    rest = sp.Symbol("rest")
+    by_column = R * delta(j, i - T) + rest * (1 - delta(j, i - T))
+    yield "R on the right action of every row, the same on all others", sp.Eq(A[i, j], by_column)
+    row = contract(sp.Sum(by_column, (j, 1, T)))
+    yield "A row sums to 1", sp.Eq(row, row_sum.rhs)
+    yield (
+        "That fixes the rest",
+        sp.Eq(A[i, j], by_column.subs(rest, sp.factor(sp.solve(row - row_sum.rhs, rest)[0]))),
+    )
+
+
+@equation("70c", "M under the ansatz", follows_from=(matrix_M, exchangeable_ansatz, form_factor))
+def matrix_M_ansatz(matrix_M: sp.Eq, exchangeable_ansatz: sp.Eq, form_factor: sp.Eq) -> Iterator[Step]:
+    def attention(entry: sp.Indexed) -> sp.Expr:
+        return exchangeable_ansatz.rhs.subs(dict(zip((i, j), entry.indices, strict=True)), simultaneous=True)
+
+    def by_sums(entry: sp.Expr) -> sp.Expr:
+        inserted = entry.replace(lambda e: isinstance(e, sp.Indexed) and e.base == A, attention)
+        return sp.Add(*(_by_resultant(term) for term in sp.Add.make_args(contract(inserted))))
+
+    block = matrix_M.rhs.applyfunc(by_sums)
+    yield "Insert; X and Y are the sums of cos(omega_r j) and sin(omega_r j)", block.applyfunc(sp.factor)
+    squared = _SUMS[1] ** 2
+    by_form_factor = form_factor.lhs - form_factor.rhs.subs(_named_sums(form_factor))
+    (square,) = sp.solve(by_form_factor, squared)
+    inserted = block.applyfunc(lambda entry: sp.factor(entry.subs(squared, square)))
+    require(not inserted.has(*_SUMS), "M depends on more than X^2 + Y^2")
+    yield "By (14a) X^2 + Y^2 is T^2 (1 - phi_r)", sp.Eq(M_block, inserted)
+
+
+_SUMS = sp.symbols("X Y", real=True)  # sums over positions of cos(omega_r j), sin(omega_r j)
+
+
+def _named_sums(form_factor: sp.Eq) -> dict[sp.Expr, sp.Expr]:
+    """The two sums in (14a) by their letters."""
+    waves = (sp.cos(omega[r] * j), sp.sin(omega[r] * j))
+    return {sp.Sum(wave, (j, 1, T)): letter for wave, letter in zip(waves, _SUMS, strict=True)}
+
+
+def _by_resultant(term: sp.Expr) -> sp.Expr:
+    """A term of M with its double sum over predictors and positions carried out.
+
+    With i = T + j' the angle splits into one part for each position, and the sums factorise.
+    """
+    for total in term.atoms(sp.Sum):
+        require(set(total.limits) == {sp.Tuple(*PREDICTORS), sp.Tuple(j, 1, T)}, "another range")
+        shifted = sp.expand(total.function.subs(i, T + other_j), trig=True)
+        named = {}
+        for position in (j, other_j):
+            named |= {sp.cos(omega[r] * position): _SUMS[0], sp.sin(omega[r] * position): _SUMS[1]}
+        term = term.xreplace({total: shifted.xreplace(named)})
+    return sp.expand(term)
+
+
+@equation("70", "G under the ansatz", follows_from=(quadratic_form, matrix_M_ansatz))
+def gradient_ansatz(quadratic_form: sp.Eq, matrix_M_ansatz: sp.Eq) -> Iterator[Step]:
+    yield (
+        "Insert (70c) into (69); sin^2 + cos^2 = 1",
+        sp.Eq(G, in_planes(quadratic_form.rhs, matrix_M_ansatz)),
+    )
+
+
+def in_planes(expr: sp.Expr, matrix_M_ansatz: sp.Eq) -> sp.Expr:
+    """Insert M under the ansatz into a sum over planes; what no plane changes goes in front."""
+    (total,) = expr.atoms(sp.Sum)
+    blocks = dict(zip(matrix_M_ansatz.lhs, matrix_M_ansatz.rhs, strict=True))
+    summand = sp.factor(sp.trigsimp(total.function.xreplace(blocks)))
+    constant, by_plane = summand.as_independent(r, as_Add=False)
+    return sp.factor(expr / total * constant) * sp.Sum(by_plane, *total.limits)
+
+
+# --- mean over the initialisation ----------------------------------------------------------------
+
+
+@equation("72", "Mean of a quadratic form")
+def mean_quadratic_form() -> Iterator[Step]:
+    product = vector[row] * vector[column]
+    entries_to_d = ((row, 1, d), (column, 1, d))
+    yield "The mean is linear", sp.Sum(form[row, column] * expectation(product), *entries_to_d)
+    yield "The mean of a product of entries is the covariance", sp.Eq(
+        expectation(product), covariance[column, row]
+    )
+    yield (
+        "What is left is the trace of X Sigma",
+        sp.Eq(
+            expectation(sp.Sum(form[row, column] * product, *entries_to_d)),
+            sp.Sum(form[row, column] * covariance[column, row], *entries_to_d),
+        ),
+    )
+
+
+@equation("73a", "Mean of G", follows_from=(quadratic_form, mean_quadratic_form))
+def mean_gradient(quadratic_form: sp.Eq, mean_quadratic_form: sp.Eq) -> Iterator[Step]:
+    (total,) = quadratic_form.rhs.atoms(sp.Sum)
+    forms = ((key, M_block.T * M_block), (query, M_block * M_block.T))
+    summand = sum((plane(weights).T * X * plane(weights))[0] for weights, X in forms)
+    require(sp.expand(summand - total.function) == 0, "(69) is not k M^T M k + q M M^T q")
+    yield "Each plane holds two quadratic forms, in the key and in the query", summand
+    in_plane = mean_quadratic_form.rhs.subs(d, 2).doit()
+    independent = {
+        covariance[a, b]: sigma2 * delta(a, b) for a, b in itertools.product((1, 2), repeat=2)
+    }
+    yield "Entries drawn independently: the covariance is sigma^2 times 1", sp.Eq(
+        covariance[row, column], sigma2 * delta(row, column)
+    )
+    traces = sum(
+        in_plane.xreplace(independent | {form[a + 1, b + 1]: X[a, b] for a in (0, 1) for b in (0, 1)})
+        for _, X in forms
+    )
+    yield "By (72) their mean is", sp.factor(traces)
+    constant, by_plane = sp.factor(traces).as_independent(M_cos, M_sin, as_Add=False)
+    yield (
+        "Sum over planes",
+        sp.Eq(expectation(G), quadratic_form.rhs / total * constant * sp.Sum(by_plane, *total.limits)),
+    )
+
+
+@equation("73", "G at initialisation", follows_from=(mean_gradient, matrix_M_ansatz))
+def initial_gradient(mean_gradient: sp.Eq, matrix_M_ansatz: sp.Eq) -> Iterator[Step]:
+    under_ansatz = in_planes(mean_gradient.rhs, matrix_M_ansatz)
+    yield "Mean of G under the ansatz", sp.Eq(expectation(G), under_ansatz)
+    yield (
+        "At the start attention is even: R = 1/T",
+        sp.Eq(Gamma_0, sp.factor(under_ansatz.subs(R, 1 / T))),
+    )
+
+
+# --- the closures --------------------------------------------------------------------------------
+
+
+@equation("70b", "Rate of the quadratic closure", follows_from=(mean_gradient, matrix_M_ansatz))
+def quadratic_rate(mean_gradient: sp.Eq, matrix_M_ansatz: sp.Eq) -> Iterator[Step]:
+    under_ansatz = in_planes(mean_gradient.rhs, matrix_M_ansatz)
+    yield "Mean of G under the ansatz", sp.Eq(expectation(G), under_ansatz)
+    constant, shape = under_ansatz.as_independent(R, as_Add=False)
+    yield "It depends on R as", shape
+    yield "The rate is the factor in front", sp.Eq(g0, constant)
+
+
+@equation(
+    "71b",
+    "Quadratic closure",
+    status=CLOSURE,
+    follows_from=(gradient_ansatz, quadratic_rate),
+    note="The bare ansatz, averaged over the initialisation. The better one where most RoPE planes "
+    "are too slow to resolve T positions (RoPE base far above T).",
+)
+def quadratic_closure(gradient_ansatz: sp.Eq, quadratic_rate: sp.Eq) -> Iterator[Step]:
+    _, shape = gradient_ansatz.rhs.as_independent(R, as_Add=False)
+    yield "G follows the ansatz from the mean initial state on", sp.Eq(G, quadratic_rate.lhs * shape)
+
+
+@equation(
+    "71a",
+    "Linear closure",
+    status=CLOSURE,
+    note="The paper's: under the bare ansatz (70) R would grow too steeply, as the attention off the "
+    "right action does not stay even. Good where most RoPE planes resolve T positions; too slow "
+    "elsewhere.",
+)
+def linear_closure() -> Iterator[Step]:
+    yield "The shape found in simulations: one power of R and of 1 - R", sp.Eq(G, gamma * R * (1 - R))
+
+
+@equation("71", "Rate of the linear closure, matched", status=CLOSURE, follows_from=(linear_closure,))
+def matched_rate(linear_closure: sp.Eq) -> Iterator[Step]:
+    at_start = linear_closure.rhs.subs(R, 1 / T)
+    yield "The ansatz holds at the start: there both must agree", sp.Eq(at_start, Gamma_0)
+    yield "Solve for the rate", sp.Eq(gamma, sp.solve(at_start - Gamma_0, gamma)[0])
+
+
+@equation("14", "Rate of the linear closure", status=CLOSURE, follows_from=(matched_rate, initial_gradient))
+def linear_rate(matched_rate: sp.Eq, initial_gradient: sp.Eq) -> Iterator[Step]:
+    yield "Insert (73)", sp.Eq(gamma, matched_rate.rhs.subs(Gamma_0, initial_gradient.rhs))
+
+
+# --- checks --------------------------------------------------------------------------------------
+
+
+@check(
+    form_factor,
+    form_factor_closed,
+    form_factor_sum,
+    kind=Kind.NUMERIC,
+    says="T unit vectors turned one by one and added, complex numbers of 40 digits",
+)
+def unit_vectors(*statements: sp.Eq) -> str:
+    worst = sp.Float(0)
+    for length, angle in itertools.product(range(2, 8), (mp.mpf("0.07"), mp.mpf("0.9"), mp.mpf("2.9"))):
+        mean = sum(mp.expj(angle * position) for position in range(1, length + 1)) / length
+        for statement in statements:
+            claimed = numbers(statement.rhs, {T: length, r: 0}, {omega: {(0,): exact(angle)}})
+            worst = max(worst, close(claimed, 1 - abs(mean) ** 2, "form factor"))
+    return f"T = 2..7, three frequencies, largest deviation {sp.N(worst, 1)}"
+
+
+@check(form_factor_closed, kind=Kind.IDENTITY, says="series of the positive sum (14c) at small angles, any T")
+def slow_planes(form_factor_closed: sp.Eq) -> str:
+    angle, order = sp.Rational(1, 1000), 4
+    for length in (2, 5, 20):
+        at = {T: length, omega[r]: angle}
+        claimed, expected = form_factor_closed.rhs.subs(at), form_factor_series(order).subs(at)
+        remainder = (length * angle) ** (order + 2)
+        require(abs(sp.N(claimed - expected, 60)) < remainder, f"{claimed} but {expected} at T = {length}")
+    return f"T = 2, 5, 20 at angle {angle}, up to the remainder of order {order + 2}"
+
+
+@check(exchangeable_ansatz, kind=Kind.IDENTITY, says="explicit rows: R on the right action, equal others, sum 1")
+def explicit_rows(exchangeable_ansatz: sp.Eq) -> str:
+    retrieved = sp.Rational(2, 7)
+    for length in range(2, 7):
+        for predictor in range(length + 1, 2 * length + 1):
+            at = {T: length, R: retrieved, i: predictor}
+            weights = [exchangeable_ansatz.rhs.subs({**at, j: q}) for q in range(1, length + 1)]
+            require(sum(weights) == 1, f"the row {weights} does not sum to 1")
+            require(weights.pop(predictor - length - 1) == retrieved, "not R on the right action")
+            require(len(set(weights)) == 1, f"the others get {weights}")
+    return "every row, T = 2..6"
+
+
+@check(
+    matrix_M_ansatz,
+    gradient_ansatz,
+    kind=Kind.NUMERIC,
+    says="central differences of R where a bias on the logits makes the attention exchangeable",
+)
+def exchangeable_differences(matrix_M_ansatz: sp.Eq, gradient_ansatz: sp.Eq) -> str:
+    worst = sp.Float(0)
+    for head, retrieved in itertools.product(random_heads(), (mp.mpf("0.15"), mp.mpf("0.8"))):
+        head = head.with_attention(exchangeable(head.T, retrieved))
+        by_q, by_k = head.gradient(Head.retrieval)
+        factors = tuple(explicit_form_factor(head.T, angle) for angle in head.omega)
+        arrays = {query: entries(head.q), key: entries(head.k), omega: entries(head.omega), phi: entries(factors)}
+        at = {**head.sizes(), R: exact(retrieved)}
+        claimed = numbers(gradient_ansatz.rhs, at, arrays)
+        worst = max(worst, close(claimed, sum(x**2 for x in by_q + by_k), "G"))
+        for index in range(head.d // 2):
+            pair = (index, index + head.d // 2)
+            M = numbers(matrix_M_ansatz.rhs, at | {r: index}, arrays) / sp.sqrt(head.d)
+            for value, entry in zip(M * sp.Matrix([exact(head.k[e]) for e in pair]), pair, strict=True):
+                worst = max(worst, close(value, by_q[entry], "M"))
+    return f"two (T, d), R = 0.15 and 0.8, largest deviation {sp.N(worst, 1)}"
+
+
+def explicit_form_factor(length: int, angle: mp.mpf) -> mp.mpf:
+    """1 - |mean of T turned unit vectors|^2."""
+    return 1 - abs(sum(mp.expj(angle * position) for position in range(1, length + 1)) / length) ** 2
+
+
+@check(
+    mean_quadratic_form,
+    kind=Kind.ENUMERATION,
+    says="every sign pattern of correlated random vectors, exact rationals",
+)
+def sign_patterns(mean_quadratic_form: sp.Eq) -> str:
+    rng = random.Random(72)
+    for size in (2, 3):
+        X, mixing = (sp.Matrix(size, size, lambda *_: sp.Rational(rng.randint(-9, 9), 4)) for _ in range(2))
+        patterns = [mixing * sp.Matrix(signs) for signs in itertools.product((-1, 1), repeat=size)]
+        exact_mean = sum((x.T * X * x)[0] for x in patterns) / len(patterns)
+        second_moment = sum((x * x.T for x in patterns), sp.zeros(size)) / len(patterns)
+        arrays = {
+            base: {(a + 1, b + 1): M[a, b] for a, b in itertools.product(range(size), repeat=2)}
+            for base, M in ((form, X), (covariance, second_moment))
+        }
+        claimed = numbers(mean_quadratic_form.rhs, {d: size}, arrays)
+        require(claimed == exact_mean, f"{claimed} but {exact_mean}")
+    return "vectors of 2 and 3 entries, residual 0"
+
+
+@check(
+    mean_gradient,
+    kind=Kind.ENUMERATION,
+    says="G from complex M, q, k over every sign pattern of q and k, exact rationals",
+)
+def sign_patterns_of_weights(mean_gradient: sp.Eq) -> str:
+    rng = random.Random(73)
+    scale = sp.Rational(3, 2)  # entries +-scale have variance scale^2
+    for planes in (1, 2):
+        M = [(sp.Rational(rng.randint(1, 9), 4), sp.Rational(rng.randint(-9, -1), 4)) for _ in range(planes)]
+        values = []
+        for signs in itertools.product((-1, 1), repeat=4 * planes):
+            signs_of = iter(signs)
+            total = sp.Integer(0)
+            for m_re, m_im in M:
+                for turn in (1, -1):  # M on the key, its transpose on the query
+                    re, im = (scale * next(signs_of) for _ in range(2))
+                    total += (m_re * re - turn * m_im * im) ** 2 + (m_re * im + turn * m_im * re) ** 2
+            values.append(total / (2 * planes))
+        arrays = {base: {(q,): M[q][part] for q in range(planes)} for part, base in enumerate((M_cos, M_sin))}
+        claimed = numbers(mean_gradient.rhs, {d: 2 * planes, sigma2: scale**2}, arrays)
+        require(claimed == sum(values) / len(values), f"{claimed} but {sum(values) / len(values)}")
+    return "d = 2 and 4, residual 0"
+
+
+def sampled_gradients(
+    length: int, angles: tuple[float, ...], retrieved: float, *, count: int, seed: int
+) -> Iterator[float]:
+    """G of heads drawn from U(-1, 1), the attention held exchangeable.
+
+    Position by position: every logit's gradient is a turned key or query, averaged with the
+    attention of its row.
+    """
+    rng = random.Random(f"{length} {angles} {retrieved} {seed}")
+    dimension = 2 * len(angles)
+    rows = exchangeable(length, retrieved)
+    for _ in range(count):
+        total = 0.0
+        for angle in angles:
+            for direction in (1, -1):  # du/dq is the key turned forth, du/dk the query turned back
+                weight = complex(rng.uniform(-1, 1), rng.uniform(-1, 1))
+                slope = 0j
+                for t, row_of_A in enumerate(rows):
+                    turned = [
+                        weight * cmath.exp(1j * direction * angle * (position - length - t))
+                        for position in range(length)
+                    ]
+                    mean = sum(a * x for a, x in zip(row_of_A, turned, strict=True))
+                    slope += row_of_A[t] * (turned[t] - mean) / length
+                total += abs(slope) ** 2 / dimension
+        yield total
+
+
+@check(
+    initial_gradient,
+    quadratic_rate,
+    quadratic_closure,
+    linear_closure,
+    matched_rate,
+    linear_rate,
+    kind=Kind.MONTE_CARLO,
+    says="G averaged over heads drawn from U(-1, 1), at R = 1/T and, quadratic, at R = 0.4",
+)
+def drawn_heads(
+    initial_gradient: sp.Eq,
+    quadratic_rate: sp.Eq,
+    quadratic_closure: sp.Eq,
+    linear_closure: sp.Eq,
+    matched_rate: sp.Eq,
+    linear_rate: sp.Eq,
+) -> str:
+    said = []
+    for length, angles in ((3, (1.0, 0.4)), (5, (0.5,))):
+        factors = tuple(explicit_form_factor(length, mp.mpf(angle)) for angle in angles)
+        at = {T: length, d: 2 * len(angles), sigma2: sp.Rational(1, 3)}
+
+        def value(expr: sp.Expr, at: dict = at, factors: tuple = factors) -> float:
+            return float(numbers(expr, at, {phi: entries(factors)}))
+
+        initial = value(initial_gradient.rhs)
+        rate, rate_q = value(linear_rate.rhs), value(quadratic_rate.rhs)
+        at_start = {
+            "(73)": initial,
+            "(71)": value(
+                linear_closure.rhs.subs(gamma, matched_rate.rhs).subs({Gamma_0: initial, R: 1 / T})
+            ),
+            "(14)": value(linear_closure.rhs.subs({gamma: rate, R: 1 / T})),
+            "(71b)": value(quadratic_closure.rhs.subs({g0: rate_q, R: 1 / T})),
+        }
+        sample = list(sampled_gradients(length, angles, 1 / length, count=3000, seed=14))
+        said = [f"{name} {agreement(sample, claimed)}" for name, claimed in at_start.items()]
+        later = value(quadratic_closure.rhs.subs({g0: rate_q, R: sp.Rational(2, 5)}))
+        agreement(sampled_gradients(length, angles, 0.4, count=3000, seed=70), later)
+    return "; ".join(said)
