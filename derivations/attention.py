@@ -35,6 +35,8 @@ lag = sp.Symbol("m", integer=True, positive=True)  # distance of two positions, 
 M_cos = sp.IndexedBase(r"M^{\cos}", real=True)  # block r of M is [[M_cos, -M_sin], [M_sin, M_cos]]
 M_sin = sp.IndexedBase(r"M^{\sin}", real=True)
 R_dot = sp.Symbol(r"\dot{R}", real=True)  # dR/dt
+weight = sp.Symbol("w", real=True)  # any one entry of query or key
+weight_dot = sp.Symbol(r"\dot{w}", real=True)  # dw/dt
 grad_R = sp.Symbol(r"\nabla R", real=True)  # derivative of R in any one weight
 grad_u = sp.IndexedBase(r"\nabla u", real=True)  # grad_u[i, j]: derivative of u_ij in that weight
 
@@ -142,11 +144,11 @@ def contract_each_sum(expr: sp.Expr) -> sp.Expr:
 @equation("68", "Retrieval by attention logit", follows_from=(retrieval, softmax_slope))
 def retrieval_slope(retrieval: sp.Eq, softmax_slope: sp.Eq) -> Iterator[Step]:
     summand = retrieval.rhs.atoms(sp.Sum).pop().function
-    weight = retrieval.rhs / sp.Sum(summand, PREDICTORS)
-    yield "Row i of the attention is the only one with u_ij in it", weight * summand
+    share = retrieval.rhs / sp.Sum(summand, PREDICTORS)
+    yield "Row i of the attention is the only one with u_ij in it", share * summand
     column = sp.Symbol("j'", integer=True, positive=True)
     slope = softmax_slope.rhs.xreplace({l: column}).xreplace({j: i - T}).xreplace({column: j})
-    yield "By (67)", sp.Eq(sp.Derivative(R, u[i, j]), weight * slope)
+    yield "By (67)", sp.Eq(sp.Derivative(R, u[i, j]), share * slope)
 
 
 @equation("62", "Gradient of the retrieval", follows_from=(retrieval_slope,))
@@ -225,7 +227,6 @@ def retrieval_flow() -> Iterator[Step]:
     note="In time t = eta * epoch. In units of NK eta epochs the right side gets a factor NK.",
 )
 def retrieval_drive(retrieval_flow: sp.Eq) -> Iterator[Step]:
-    weight = sp.Symbol("w", real=True)
     R_w = sp.Function("R")(weight)
     chain = sp.diff(sp.Function("L")(R_w), weight)
     yield "Queries and keys enter the loss through R alone", chain
@@ -237,6 +238,16 @@ def retrieval_drive(retrieval_flow: sp.Eq) -> Iterator[Step]:
     summand = retrieval_flow.rhs.function.xreplace(through_R)
     slope, squares = sp.factor(summand).as_independent(query, key, as_Add=False)
     yield "The slope of the loss is common to all entries", sp.Eq(R_dot, slope * sp.Sum(squares, ENTRIES))
+
+
+@equation("61c", "Flow of one weight")
+def weight_flow() -> Iterator[Step]:
+    R_w = sp.Function("R")(weight)
+    L_w = sp.Function("L")(R_w)
+    velocity = -eta * sp.diff(L_w, weight) / eta
+    yield "Minus the gradient of the loss, which sees the weight through R alone", velocity
+    named = ((sp.Derivative(L_w, R_w), -F), (sp.Derivative(R_w, weight), sp.Derivative(R, weight)))
+    yield "With the drive F = -dL/dR", sp.Eq(weight_dot, velocity.subs(named))
 
 
 @equation("63", "Attention gradient G", status=Status.DEFINITION)
@@ -428,13 +439,18 @@ def retrieval_differences(retrieval_gradient: sp.Eq, matrix_M: sp.Eq, quadratic_
 @check(
     retrieval_flow,
     retrieval_drive,
+    weight_flow,
     attention_gradient,
     retrieval_growth,
     kind=Kind.NUMERIC,
     says="one short step down the gradient of the mean-field loss itself, forth and back",
 )
 def one_step_down(
-    retrieval_flow: sp.Eq, retrieval_drive: sp.Eq, attention_gradient: sp.Eq, retrieval_growth: sp.Eq
+    retrieval_flow: sp.Eq,
+    retrieval_drive: sp.Eq,
+    weight_flow: sp.Eq,
+    attention_gradient: sp.Eq,
+    retrieval_growth: sp.Eq,
 ) -> str:
     worst = sp.Float(0)
     states, actions, own, off, total = 7, 4, mp.mpf("2.5"), mp.mpf("0.3"), mp.mpf("0.6")
@@ -467,6 +483,9 @@ def one_step_down(
         measured = (at(STEP) - at(-STEP)) / (2 * STEP)
         here = head.retrieval()
         loss_slope = exact((loss(here + STEP) - loss(here - STEP)) / (2 * STEP))
+        for R_slope, L_slope in zip(sum(slopes[:2], ()), sum(slopes[2:], ()), strict=True):
+            given = {sp.Derivative(R, weight): exact(R_slope), F: -loss_slope}
+            worst = max(worst, close(weight_flow.rhs.xreplace(given), -L_slope, "dw/dt"))
         squared = numbers(attention_gradient.rhs.xreplace(named), head.sizes(), arrays)
         given = {
             sp.Derivative(L, R): loss_slope,
@@ -494,6 +513,7 @@ by_autograd = tested_with_torch(
 flow_by_autograd = tested_with_torch(
     retrieval_flow,
     retrieval_drive,
+    weight_flow,
     retrieval_growth,
     says="autograd of the mean-field loss in the key and query weights, torch double precision",
     test=f"{TORCH}::test_retrieval_growth",

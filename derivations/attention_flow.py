@@ -1,0 +1,348 @@
+"""Beyond the paper (X5): attention without a closure, in one complex number for each RoPE plane.
+
+With p_r = q_r k_r^* (plane r of a query and a key as complex numbers) R depends on q and k through
+the p_r alone, and |q_r|^2 - |k_r|^2 is conserved: d real variables follow the flow of all 2d.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import sympy as sp
+
+from derivations.attention import (
+    PLANES,
+    TORCH,
+    attention_gradient,
+    attention_logit,
+    close,
+    grad_u,
+    insert_logit_slope,
+    key,
+    logit_at,
+    plane,
+    plane_sum,
+    positions,
+    query,
+    retrieval_gradient,
+    slope_in_plane,
+    weight,
+    weight_flow,
+    weights_of,
+)
+from derivations.attention_model import STEP, Head, Row, entries, exact, mp, random_heads, softmax
+from derivations.equation import Kind, Status, Step, check, equation, require, tested_with_torch
+from derivations.sums import numbers
+from derivations.symbols import F, G, R, d, i, j, omega, r, t, u
+
+BEYOND = Status.BEYOND
+
+p_re = sp.IndexedBase(r"p^{\prime}", real=True)  # p_re[r] + i p_im[r] = q_r k_r^*
+p_im = sp.IndexedBase(r"p^{\prime\prime}", real=True)
+H_re = sp.IndexedBase(r"H^{\prime}", real=True)  # dR/dp_re[r]
+H_im = sp.IndexedBase(r"H^{\prime\prime}", real=True)  # dR/dp_im[r]
+size = sp.IndexedBase("n", nonnegative=True)  # size[r] = |q_r|^2 + |k_r|^2
+imbalance = sp.IndexedBase("I", real=True)  # imbalance[r] = |q_r|^2 - |k_r|^2
+p_re_dot = sp.IndexedBase(r"\dot{p}^{\prime}", real=True)
+p_im_dot = sp.IndexedBase(r"\dot{p}^{\prime\prime}", real=True)
+size_dot = sp.IndexedBase(r"\dot{n}", real=True)
+
+P_PAIR = sp.ImmutableMatrix([p_re[r], p_im[r]])
+H_PAIR = sp.ImmutableMatrix([H_re[r], H_im[r]])
+
+
+def squared_length(vector: sp.IndexedBase) -> sp.Expr:
+    """|vector_r|^2 in plane r."""
+    return plane(vector).dot(plane(vector))
+
+
+@equation("X5a", "Product of query and key in a plane", status=BEYOND)
+def plane_product() -> Iterator[Step]:
+    q_r, k_r = (plane(vector)[0] + sp.I * plane(vector)[1] for vector in (query, key))
+    product = sp.expand(q_r * sp.conjugate(k_r))
+    yield "Plane r as a complex number, the key's conjugate", product
+    yield "Real and imaginary part", sp.Eq(P_PAIR, sp.ImmutableMatrix(product.as_real_imag()))
+
+
+@equation("X5b", "Attention logit by plane", status=BEYOND, follows_from=(attention_logit, plane_product))
+def logit_by_plane(attention_logit: sp.Eq, plane_product: sp.Eq) -> Iterator[Step]:
+    named = dict(zip(plane_product.rhs, plane_product.lhs, strict=True))
+    by_plane = attention_logit.xreplace(named)
+    require(not by_plane.rhs.has(query, key), "(5c) is not a function of the p_r alone")
+    yield "The coefficients of the two waves in (5c) are those of (X5a)", by_plane
+
+
+@equation("X5c", "Retrieval by plane", status=BEYOND, follows_from=(logit_by_plane, retrieval_gradient))
+def retrieval_by_plane(logit_by_plane: sp.Eq, retrieval_gradient: sp.Eq) -> Iterator[Step]:
+    (total,) = logit_by_plane.rhs.atoms(sp.Sum)
+    own_plane = logit_by_plane.rhs / total * total.function
+    slopes = P_PAIR.applyfunc(lambda part: sp.diff(own_plane, part))
+    yield "How a logit depends on p_r", slopes
+    yield (
+        "Insert into (62)",
+        sp.Eq(H_PAIR, slopes.applyfunc(lambda slope: insert_logit_slope(retrieval_gradient, slope))),
+    )
+
+
+@equation("X5d", "Size of a plane", status=BEYOND)
+def plane_size() -> Iterator[Step]:
+    yield (
+        "Squared length of query and key together",
+        sp.Eq(size[r], squared_length(query) + squared_length(key)),
+    )
+
+
+def gradient_by_plane(plane_product: sp.Eq, vector: sp.IndexedBase) -> sp.ImmutableMatrix:
+    """Gradient of R in plane r of ``vector``, by the chain rule through p_r."""
+    return plane_product.rhs.jacobian(plane(vector)).T * H_PAIR
+
+
+@equation(
+    "X5e", "G without a closure", status=BEYOND, follows_from=(attention_gradient, plane_product, plane_size)
+)
+def gradient_without_closure(
+    attention_gradient: sp.Eq, plane_product: sp.Eq, plane_size: sp.Eq
+) -> Iterator[Step]:
+    summand = sum(plane_sum(square) for square in attention_gradient.rhs.function.args)
+    for vector in (query, key):
+        gradient = gradient_by_plane(plane_product, vector)
+        slopes = slope_in_plane(R, vector)
+        yield "Chain rule through p_r", sp.Eq(slopes, gradient)
+        summand = summand.xreplace(dict(zip(slopes, gradient, strict=True)))
+    by_size = sp.factor(sp.expand(summand)).subs(plane_size.rhs, size[r])
+    yield "Squares, in plane r", by_size
+    yield "Sum over planes", sp.Eq(G, sp.Sum(by_size, PLANES))
+
+
+def velocity(weight_flow: sp.Eq, plane_product: sp.Eq, vector: sp.IndexedBase) -> sp.ImmutableMatrix:
+    """Velocity of plane r of ``vector`` under (61c)."""
+    return gradient_by_plane(plane_product, vector).applyfunc(
+        lambda slope: weight_flow.rhs.subs(sp.Derivative(R, weight), slope)
+    )
+
+
+def rate_of(quantity: sp.Expr, weight_flow: sp.Eq, plane_product: sp.Eq) -> sp.Expr:
+    """d quantity/dt, by the chain rule through plane r of query and key."""
+    return sp.expand(
+        sum(
+            sp.diff(quantity, entry) * speed
+            for vector in (query, key)
+            for entry, speed in zip(
+                plane(vector), velocity(weight_flow, plane_product, vector), strict=True
+            )
+        )
+    )
+
+
+@equation(
+    "X5f", "Flow of the products", status=BEYOND, follows_from=(weight_flow, plane_product, plane_size)
+)
+def product_flow(weight_flow: sp.Eq, plane_product: sp.Eq, plane_size: sp.Eq) -> Iterator[Step]:
+    for vector in (query, key):
+        yield "Weights move by (61c)", velocity(weight_flow, plane_product, vector)
+    rates = plane_product.rhs.applyfunc(
+        lambda part: sp.factor(rate_of(part, weight_flow, plane_product)).subs(plane_size.rhs, size[r])
+    )
+    yield "The products move along their own gradient", sp.Eq(sp.ImmutableMatrix([p_re_dot[r], p_im_dot[r]]), rates)
+
+
+@equation(
+    "X5g", "Flow of the sizes", status=BEYOND, follows_from=(weight_flow, plane_product, plane_size)
+)
+def size_flow(weight_flow: sp.Eq, plane_product: sp.Eq, plane_size: sp.Eq) -> Iterator[Step]:
+    rate = rate_of(plane_size.rhs, weight_flow, plane_product)
+    yield "Differentiate (X5d)", rate
+    parts = zip(H_PAIR, plane_product.rhs, plane_product.lhs, strict=True)
+    in_products = sum(sp.cancel(sp.diff(rate, H) / part) * H * named for H, part, named in parts)
+    yield (
+        "The products again: (X5f) and (X5g) are closed",
+        sp.Eq(size_dot[r], sp.factor(in_products)),
+    )
+
+
+@equation("X5h", "Conserved imbalance", status=BEYOND, follows_from=(weight_flow, plane_product))
+def conserved_imbalance(weight_flow: sp.Eq, plane_product: sp.Eq) -> Iterator[Step]:
+    difference = squared_length(query) - squared_length(key)
+    rate = rate_of(difference, weight_flow, plane_product)
+    yield "Its rate", sp.Eq(sp.Derivative(sp.Function("I")(r, t), t), rate, evaluate=False)
+    require(rate == 0, f"it changes at the rate {rate}")
+    yield "So this stays what it was at the start", sp.Eq(imbalance[r], difference)
+
+
+@equation(
+    "X5i",
+    "Size from the conserved imbalance",
+    status=BEYOND,
+    follows_from=(conserved_imbalance, plane_product, plane_size),
+)
+def size_from_imbalance(conserved_imbalance: sp.Eq, plane_product: sp.Eq, plane_size: sp.Eq) -> Iterator[Step]:
+    gap = sp.factor(sp.expand(plane_size.rhs**2 - conserved_imbalance.rhs**2))
+    yield "n_r^2 - I_r^2", gap
+    length = plane_product.rhs.dot(plane_product.rhs)
+    ratio = sp.cancel(gap / sp.factor(sp.expand(length)))
+    yield "in units of |p_r|^2", ratio
+    yield (
+        "One real number and the conserved one give the size",
+        sp.Eq(size[r], sp.sqrt(imbalance[r] ** 2 + ratio * P_PAIR.dot(P_PAIR))),
+    )
+
+
+# --- checks --------------------------------------------------------------------------------------
+
+
+def products(head: Head) -> list[mp.mpc]:
+    """p_r of every plane, complex."""
+    return [q * mp.conj(k) for q, k in zip(complex_planes(head.q), complex_planes(head.k), strict=True)]
+
+
+def complex_planes(vector: Row) -> list[mp.mpc]:
+    """Plane r of a query or key as a complex number."""
+    half = len(vector) // 2
+    return [mp.mpc(*pair) for pair in zip(vector[:half], vector[half:], strict=True)]
+
+
+def sizes(head: Head) -> list[mp.mpf]:
+    """|q_r|^2 + |k_r|^2 of every plane."""
+    planes = zip(complex_planes(head.q), complex_planes(head.k), strict=True)
+    return [abs(q) ** 2 + abs(k) ** 2 for q, k in planes]
+
+
+def logits_of(head: Head, p: list[mp.mpc]) -> list[list[mp.mpf]]:
+    """(T, T): Re sum_r p_r exp(i omega_r (i - j)) / sqrt(d)."""
+    return [
+        [
+            sum((p_r * mp.expj(w * (head.T + t - j))).real for p_r, w in zip(p, head.omega, strict=True))
+            / mp.sqrt(head.d)
+            for j in range(head.T)
+        ]
+        for t in range(head.T)
+    ]
+
+
+def retrieval_of(head: Head, p: list[mp.mpc]) -> mp.mpf:
+    """R as a function of the p_r alone."""
+    return sum(softmax(row)[t] for t, row in enumerate(logits_of(head, p))) / head.T
+
+
+def slope_in_product(head: Head, index: int, direction: mp.mpc) -> mp.mpf:
+    """Central difference of R in p_r, along the real (1) or the imaginary axis (i)."""
+    p = products(head)
+    ahead, behind = (
+        retrieval_of(head, [*p[:index], p[index] + step * direction, *p[index + 1 :]])
+        for step in (STEP, -STEP)
+    )
+    return (ahead - behind) / (2 * STEP)
+
+
+def after(head: Head, time: mp.mpf, slopes: tuple[Row, Row]) -> Head:
+    """The head after ``time`` at the velocities ``slopes`` of q and k."""
+    q, k = (
+        tuple(x + time * slope for x, slope in zip(vector, speed, strict=True))
+        for vector, speed in zip((head.q, head.k), slopes, strict=True)
+    )
+    return replace(head, q=q, k=k)
+
+
+def state_of(head: Head) -> dict[sp.IndexedBase, dict]:
+    """Weights and the plane variables of ``head`` as ``sums.numbers`` takes them."""
+    p = products(head)
+    return weights_of(head) | {
+        p_re: entries(tuple(x.real for x in p)),
+        p_im: entries(tuple(x.imag for x in p)),
+        size: entries(tuple(sizes(head))),
+    }
+
+
+@check(plane_product, logit_by_plane, retrieval_by_plane, kind=Kind.NUMERIC, says="complex numbers; central differences of R in p_r")
+def plane_differences(plane_product: sp.Eq, logit_by_plane: sp.Eq, retrieval_by_plane: sp.Eq) -> str:
+    worst = sp.Float(0)
+    for head in random_heads():
+        p, arrays = products(head), state_of(head)
+        by_size = logit_by_plane.rhs.subs(head.sizes()).doit()
+        for row, column in positions(head):
+            claimed = numbers(by_size, {i: row, j: column}, arrays)
+            worst = max(worst, close(claimed, logit_at(row, column)(head), "logit"))
+        for index, p_r in enumerate(p):
+            at = head.sizes() | {r: index}
+            claimed = numbers(plane_product.rhs, at, arrays)
+            slopes = numbers(retrieval_by_plane.rhs, at, arrays)
+            for part, direction in enumerate((mp.mpc(1), mp.mpc(0, 1))):
+                worst = max(worst, close(claimed[part], (p_r.real, p_r.imag)[part], "p"))
+                measured = slope_in_product(head, index, direction)
+                worst = max(worst, close(slopes[part], measured, "dR/dp"))
+    return f"two (T, d), largest deviation {sp.N(worst, 1)}"
+
+
+@check(
+    plane_size,
+    gradient_without_closure,
+    product_flow,
+    size_flow,
+    kind=Kind.NUMERIC,
+    says="one short step of all 2d weights along F times the measured gradient of R, forth and back",
+)
+def step_of_all_weights(
+    plane_size: sp.Eq, gradient_without_closure: sp.Eq, product_flow: sp.Eq, size_flow: sp.Eq
+) -> str:
+    worst, drive = sp.Float(0), mp.mpf("0.7")
+    for head in random_heads():
+        gradient = head.gradient(Head.retrieval)
+        speeds = tuple(tuple(drive * slope for slope in part) for part in gradient)
+        ahead, behind = (after(head, step, speeds) for step in (STEP, -STEP))
+        arrays = state_of(head) | {H_re: {}, H_im: {}}
+        for index in range(head.d // 2):
+            arrays[H_re][index,] = exact(slope_in_product(head, index, mp.mpc(1)))
+            arrays[H_im][index,] = exact(slope_in_product(head, index, mp.mpc(0, 1)))
+        for index in range(head.d // 2):
+            at = head.sizes() | {r: index, F: exact(drive)}
+            move = (products(ahead)[index] - products(behind)[index]) / (2 * STEP)
+            claimed = numbers(product_flow.rhs, at, arrays)
+            worst = max(worst, close(claimed[0], move.real, "dp/dt"), close(claimed[1], move.imag, "dp/dt"))
+            growth = (sizes(ahead)[index] - sizes(behind)[index]) / (2 * STEP)
+            worst = max(worst, close(numbers(size_flow.rhs, at, arrays), growth, "dn/dt"))
+            worst = max(worst, close(numbers(plane_size.rhs, at, arrays), sizes(head)[index], "n"))
+        claimed = numbers(gradient_without_closure.rhs, head.sizes(), arrays)
+        worst = max(worst, close(claimed, sum(slope**2 for part in gradient for slope in part), "G"))
+    return f"two (T, d), largest deviation {sp.N(worst, 1)}"
+
+
+@check(
+    conserved_imbalance,
+    size_from_imbalance,
+    kind=Kind.NUMERIC,
+    says="all 2d weights followed by Runge-Kutta along the measured gradient of R until R has moved far",
+)
+def long_flow(conserved_imbalance: sp.Eq, size_from_imbalance: sp.Eq) -> str:
+    head = start = random_heads()[1]
+    step = mp.mpf("0.8")
+    for _ in range(5):
+        first = head.gradient(Head.retrieval)
+        second = after(head, step / 2, first).gradient(Head.retrieval)
+        third = after(head, step / 2, second).gradient(Head.retrieval)
+        fourth = after(head, step, third).gradient(Head.retrieval)
+        for share, slopes in ((1, first), (2, second), (2, third), (1, fourth)):
+            head = after(head, share * step / 6, slopes)
+    moved = head.retrieval() - start.retrieval()
+    require(bool(moved > 0.3), f"R has moved by {moved} only")
+    worst = sp.Float(0)
+    for index in range(head.d // 2):
+        difference = abs(complex_planes(start.q)[index]) ** 2 - abs(complex_planes(start.k)[index]) ** 2
+        for then in (start, head):
+            arrays = state_of(then) | {imbalance: {(index,): exact(difference)}}
+            at = head.sizes() | {r: index}
+            kept = sp.N(numbers(conserved_imbalance.rhs, at, arrays), 30)
+            length = sp.N(numbers(size_from_imbalance.rhs, at, arrays), 30)
+            worst = max(worst, abs(kept / exact(difference) - 1), abs(length / exact(sizes(then)[index]) - 1))
+    require(bool(worst < 1e-5), f"relative change {worst}")
+    return f"R moved by {mp.nstr(moved, 2)}, relative change {sp.N(worst, 1)}, that of the integrator"
+
+
+by_autograd = tested_with_torch(
+    gradient_without_closure,
+    product_flow,
+    size_flow,
+    conserved_imbalance,
+    says="autograd of the softmax attention in torch, double precision",
+    test=f"{TORCH}::test_flow_of_planes",
+)
