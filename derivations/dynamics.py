@@ -9,7 +9,8 @@ from collections.abc import Iterator
 
 import sympy as sp
 
-from derivations.attention import linear_closure, quadratic_closure, retrieval_growth
+from derivations.attention import retrieval_growth
+from derivations.attention_closures import linear_closure, quadratic_closure
 from derivations.equation import Kind, Status, Step, check, equation, require
 from derivations.logic import (
     Q_dot, S_dot, alignment_growth, off_target_growth, weight_off_target, weight_right,

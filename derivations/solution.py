@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import mpmath
 import sympy as sp
 
-from derivations.attention import linear_closure, quadratic_closure
+from derivations.attention_closures import linear_closure, quadratic_closure
 from derivations.dynamics import (
     BEYOND, R_of, U, U_of, V, V_of, alignment_dynamics, gap_in_internal_time, kappa, linear_growth,
     off_target_dynamics, quadratic_growth, rate, rate_constant, retrieval_in_internal_time,

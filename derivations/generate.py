@@ -1,0 +1,569 @@
+"""From the registry to NumPy: writes ``meanfield/generated.py``, the theory as numbers.
+
+Every formula is taken from a statement of the registry. Where the plain form overflows or cancels
+(e^Delta, 1 - R, 1 - a), a stable form stands in its place; ``prove`` holds it against the plain one
+in 50 digits before anything is written. So no formula is stated twice without being compared.
+
+    python -m derivations.generate            write meanfield/generated.py
+    python -m derivations.generate --check    exit 1 if the file is not what would be written
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import sys
+import textwrap
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import mpmath
+import sympy as sp
+from sympy.codegen.cfunctions import expm1, log1p
+from sympy.printing.numpy import NumPyPrinter
+
+from derivations import attention_closures, dynamics, logic, logits, loss, regimes, rollout, solution
+from derivations.dynamics import U, V, kappa, rho, shape
+from derivations.equation import Equation, require
+from derivations.regimes import Q_0, S_0, tau
+from derivations.solution import R_0, U_0, V_0, odds_0
+from derivations.symbols import (
+    C, Delta, F, G, K, N, Q, R, S, T, alpha, beta, d, g, g0, gamma, omega, r, sigma2, t, y_c, y_o,
+)  # fmt: skip
+
+WIDTH = 100  # columns
+TARGET = Path(__file__).parents[1] / "meanfield" / "generated.py"
+
+# --- stable special functions: what SciPy computes, and what it means ------------------------------
+
+expit = sp.Function("expit", real=True)
+log_expit = sp.Function("log_expit", real=True)
+logaddexp = sp.Function("logaddexp", real=True)
+log_ndtr = sp.Function("log_ndtr", real=True)
+wrightomega = sp.Function("wrightomega", real=True)
+select = sp.Function("where", real=True)  # where(condition, if true, if false)
+
+MEANING: dict[sp.Function, Callable[..., sp.Expr]] = {
+    expit: lambda x: 1 / (1 + sp.exp(-x)),
+    log_expit: lambda x: -sp.log(1 + sp.exp(-x)),
+    logaddexp: lambda x, y: sp.log(sp.exp(x) + sp.exp(y)),
+    log1p: lambda x: sp.log(1 + x),
+    expm1: lambda x: sp.exp(x) - 1,
+    log_ndtr: lambda x: sp.log(rollout.Phi(x)),
+    wrightomega: lambda x: sp.LambertW(sp.exp(x)),
+}
+
+
+def meaning(expr: sp.Expr) -> sp.Expr:
+    """``expr`` with every stable special function replaced by its definition."""
+    for function, definition in MEANING.items():
+        expr = expr.replace(function, definition)
+    return expr.replace(rollout.Phi, lambda x: sp.erfc(-x / sp.sqrt(2)) / 2)
+
+
+def prove(stable: sp.Expr, plain: sp.Expr, ranges: dict[sp.Symbol, tuple[float, float]]) -> sp.Expr:
+    """Return ``stable`` if it equals ``plain`` at 8 random points, 50 digits; else CheckFailed."""
+    rng = random.Random(str(plain))
+    difference = meaning(stable) - meaning(plain)
+    unknown = difference.free_symbols - set(ranges)
+    require(not unknown, f"no range is given for {unknown} in {plain}")
+    for _ in range(8):
+        point = {
+            symbol: sp.Integer(rng.randint(int(low), int(high)))
+            if symbol.is_integer
+            else sp.Rational(rng.randint(1, 999), 1000) * sp.nsimplify(high - low) + sp.nsimplify(low)
+            for symbol, (low, high) in ranges.items()
+        }
+        gap = abs(sp.N(difference.subs(point), 50))
+        require(gap < sp.Float(10) ** -40, f"{stable} is not {plain}: differs by {gap}")
+    return stable
+
+
+# --- one generated function ------------------------------------------------------------------------
+
+missing = sp.Symbol("missing", positive=True)  # 1 - R, exact however close R is to 1
+hit = sp.Symbol("hit", positive=True)  # 1 - g
+rate = sp.Symbol("rate", positive=True)  # gamma of the linear closure, g_0 of the quadratic one
+RATES = sp.symbols("dlogit_R dQ dS", real=True)  # the three rates, in the Jacobian
+margin_rho, margin_Q, margin_S = sp.symbols("margin_by_logit_R margin_by_Q margin_by_S", real=True)
+sum_phi2 = sp.Symbol("sum_phi2", positive=True)
+frequency = sp.Symbol("omega", real=True)
+
+NAMES = {
+    Delta: "margin", rho: "logit_R", U_0: "U0", V_0: "V0", Q_0: "Q0", S_0: "S0", sigma2: "qk_variance",
+    rollout.error: "error", rollout.z: "z",
+}  # fmt: skip
+SIZES = (N, K, T, d)
+
+
+@dataclass(frozen=True)
+class Written:
+    """One generated function: its arguments, named intermediate lines, and what it returns."""
+
+    name: str
+    says: str
+    sources: tuple[Equation, ...]
+    arguments: tuple[sp.Symbol, ...]
+    returns: Any  # an expression or nested tuples of expressions
+    lines: tuple[tuple[sp.Symbol, sp.Expr], ...] = field(default=())
+
+    def source(self) -> str:
+        """Return the function as Python source."""
+        names = [NAMES.get(symbol, symbol.name) for symbol in self.arguments]
+        listed = ", ".join(f"{name}: Real" for name in names)
+        kind = "Any" if isinstance(self.returns, tuple) else "Real"
+        signature = f"def {self.name}({listed}) -> {kind}:"
+        if len(signature) > WIDTH:
+            signature = f"def {self.name}(\n    {listed}\n) -> {kind}:"
+        equations = ", ".join(f"({equation.number})" for equation in self.sources)
+        body = [f'"""{self.says} {equations}"""']
+        if len(body[0]) > WIDTH - 4:
+            body = [f'"""{self.says}', "", f'{equations}', '"""']
+        sizes = [name for symbol, name in zip(self.arguments, names, strict=True) if symbol in SIZES]
+        if sizes:
+            body.append(f"{', '.join(sizes)} = {', '.join(f'1.0 * {name}' for name in sizes)}")
+        body += [f"{NAMES.get(left, left.name)} = {code(right)}" for left, right in self.lines]
+        scalar = "[()]" if isinstance(self.returns, select) else ""  # a 0-d array back to a number
+        body.append(f"return {code(self.returns)}{scalar}")
+        return signature + "\n" + textwrap.indent("\n".join(body), "    ")
+
+
+class Printer(NumPyPrinter):
+    """NumPy code with the names of this file: np.sqrt, expit, ..."""
+
+    def __init__(self) -> None:
+        super().__init__({"fully_qualified_modules": False, "allow_unknown_functions": True})
+
+    def _print_Symbol(self, expr: sp.Symbol) -> str:
+        return NAMES.get(expr, expr.name)
+
+    def _print_Function(self, expr: sp.Function) -> str:
+        name = expr.func.__name__
+        prefix = "np." if name in ("logaddexp", "where", "log", "exp", "sin", "cos", "expm1", "log1p") else ""
+        return f"{prefix}{name}({', '.join(map(self._print, expr.args))})"
+
+    _print_log = _print_exp = _print_sin = _print_cos = _print_expm1 = _print_log1p = _print_Function
+
+    def _print_Pow(self, expr: sp.Pow, rational: bool = False, sqrt: str = "sqrt") -> str:
+        if abs(expr.exp) == sp.Rational(1, 2):
+            root = f"np.sqrt({self._print(expr.base)})"
+            return root if expr.exp > 0 else f"1 / {root}"
+        if expr.exp.is_Integer and expr.exp < 0:
+            return f"1 / {self._print(expr.base**-expr.exp)}"
+        return super()._print_Pow(expr, rational=rational)
+
+    def _print_Relational(self, expr: sp.core.relational.Relational) -> str:
+        return f"{self._print(expr.lhs)} {expr.rel_op} {self._print(expr.rhs)}"
+
+    def _print_Mod(self, expr: sp.Mod) -> str:
+        return f"np.mod({self._print(expr.args[0])}, {self._print(expr.args[1])})"
+
+    def _print_Abs(self, expr: sp.Abs) -> str:
+        return f"np.abs({self._print(expr.args[0])})"
+
+    def _print_Pi(self, expr: sp.Expr) -> str:
+        return "np.pi"
+
+    def _print_Rational(self, expr: sp.Rational) -> str:
+        return f"{expr.p} / {expr.q}"
+
+
+def code(expr: Any) -> str:
+    """``expr`` as NumPy code; nested tuples become tuples, one entry a line."""
+    if isinstance(expr, tuple):
+        return "(\n" + "".join(textwrap.indent(code(entry), "    ") + ",\n" for entry in expr) + ")"
+    return Printer().doprint(expr)
+
+
+# --- the closed system -----------------------------------------------------------------------------
+
+
+def through_logit(expr: sp.Expr) -> sp.Expr:
+    """Write 1 - R as ``missing`` wherever it stands."""
+    return expr.xreplace({1 - R: missing, R - 1: -missing})
+
+
+def log_odds(excess: sp.Expr) -> sp.Expr:
+    """Return log(N - 1) less ``excess``: the argument of a logistic function of a margin."""
+    return sp.log(N - 1) - excess
+
+
+_MARGIN_RANGES = {Delta: (-9, 9), N: (2, 30)}
+_ERROR = prove(expit(log_odds(Delta)), loss.error_signal.statement.rhs, _MARGIN_RANGES)
+_STATE_LINES = (
+    (R, prove(expit(rho), sp.solve(sp.Eq(rho, sp.log(R / (1 - R))), R)[0], {rho: (-9, 9)})),
+    (missing, prove(expit(-rho), 1 - expit(rho), {rho: (-9, 9)})),
+)
+_RIGHT_LOGIT = through_logit(logits.mean_correct_logit.statement.rhs)
+_MODEL_LINES = (
+    *_STATE_LINES,
+    (y_c, _RIGHT_LOGIT),
+    (Delta, logits.margin.statement.rhs),
+    (g, _ERROR),
+)
+
+
+def rates(closure: sp.Expr) -> tuple[sp.Expr, sp.Expr, sp.Expr]:
+    """(15) for G = ``closure``: the time derivatives of logit R, Q and S in R, missing, Q, S, g."""
+    of_logit = dynamics.logit_growth.statement.rhs
+    per_R = sp.simplify(closure / (R * (1 - R)))
+    attention = of_logit.subs(shape(R), R * (1 - R)) * per_R
+    logic_rates = (dynamics.alignment_dynamics, dynamics.off_target_dynamics)
+    return through_logit(attention), *(through_logit(eq.statement.rhs) for eq in logic_rates)
+
+
+def jacobian(closure: sp.Expr) -> tuple[tuple[sp.Expr, ...], ...]:
+    """The derivatives of ``rates`` in (logit R, Q, S), in the letters of ``slope_lines``.
+
+    Every rate is proportional to the error signal, whose logarithm falls by ``hit`` per margin.
+    """
+    R_f, missing_f = sp.Function("R")(rho), sp.Function("missing")(rho)
+    into, back = {R: R_f, missing: missing_f}, {R_f: R, missing_f: missing}
+    logistic = {sp.diff(R_f, rho): R * missing, sp.diff(missing_f, rho): -R * missing}
+    by_error = sp.simplify(loss.error_slope.statement.rhs.subs(1 - g, hit) / g)
+    entries = []
+    for name, rate_of in zip(RATES, rates(closure), strict=True):
+        require(sp.diff(rate_of, g, 2) == 0 and rate_of.subs(g, 0) == 0, "a rate not linear in g")
+        row = []
+        for variable, by_variable in ((rho, margin_rho), (Q, margin_Q), (S, margin_S)):
+            beside = sp.diff(rate_of.xreplace(into), variable).xreplace(logistic).xreplace(back)
+            row.append(by_error * by_variable * name + sp.factor(beside))
+        entries.append(tuple(row))
+    return tuple(entries)
+
+
+def slope_lines() -> tuple[tuple[sp.Symbol, sp.Expr], ...]:
+    """1 - g and the derivatives of the margin in (logit R, Q, S)."""
+    in_overlaps = logits.margin.statement.rhs.subs(y_c, logits.mean_correct_logit.statement.rhs)
+    by_R = sp.factor(sp.diff(in_overlaps, R))
+    complement = prove(expit(-log_odds(Delta)), 1 - loss.error_signal.statement.rhs, _MARGIN_RANGES)
+    return (
+        (hit, complement),
+        (margin_rho, by_R * R * missing),
+        (margin_Q, through_logit(sp.diff(in_overlaps, Q))),
+        (margin_S, through_logit(sp.diff(in_overlaps, S))),
+    )
+
+
+def system(name: str, closure: sp.Expr, source: Equation | None) -> tuple[Written, Written]:
+    """The right-hand side and the Jacobian of (15) for one closure."""
+    arguments = (rho, Q, S, C, N, K, rate)
+    sources = (
+        dynamics.logit_growth, *((source,) if source else ()),
+        dynamics.alignment_dynamics, dynamics.off_target_dynamics,
+    )  # fmt: skip
+    return (
+        Written(
+            f"rhs_{name}",
+            "Time derivatives of (logit R, Q, S), time is eta * epoch.",
+            sources, arguments, rates(closure), _MODEL_LINES,
+        ),
+        Written(
+            f"jacobian_{name}",
+            "Derivatives of the three rates (rows) in (logit R, Q, S) (columns).",
+            sources, arguments, jacobian(closure),
+            (*_MODEL_LINES, *zip(RATES, rates(closure), strict=True), *slope_lines()),
+        ),
+    )  # fmt: skip
+
+
+# --- everything that is written --------------------------------------------------------------------
+
+
+def closed(closure: Equation) -> sp.Expr:
+    """The right side of a closure with ``rate`` for its own rate."""
+    return closure.statement.rhs.subs({gamma: rate, g0: rate})
+
+
+def exact_solution() -> list[Written]:
+    """The conserved curve R(U) of both closures and where it passes 1/2 (X2, X3)."""
+    start = sp.Symbol("logit_R0", real=True)
+    log_missing, level, odds = sp.symbols("log_missing level odds", real=True)
+    at_start = {R_0: expit(start)}
+    gained = kappa * (U - U_0) * (U + U_0) / 2  # as a product: no difference of squares
+    linear, quadratic = solution.linear_retrieval_by_gap, solution.quadratic_retrieval_by_gap
+    ranges = {start: (-4, 1), kappa: (1, 5), U: (1, 2), U_0: (0, 1)}
+    log_of_missing = prove(
+        log_expit(-start) - gained, sp.log(linear.statement.rhs.subs(at_start)), ranges
+    )
+    level_of = start + sp.exp(start) + gained
+    prove(
+        wrightomega(level_of),
+        quadratic.statement.rhs.subs(odds_0, sp.exp(start)),
+        {**ranges, start: (-4, 0)},
+    )
+    at_onset = [
+        prove(
+            sp.sqrt(U_0**2 + 2 / kappa * half), equation.statement.rhs.subs(at_start),
+            {**ranges, start: (-4, -1)},
+        )
+        for equation, half in (
+            (solution.linear_onset_gap, sp.log(2) + log_expit(-start)),
+            (solution.quadratic_onset_gap, 1 - start - sp.exp(start)),
+        )
+    ]  # fmt: skip
+    basin = prove(
+        -sp.sqrt(-2 * log_expit(-start) / kappa), solution.linear_basin.statement.rhs.subs(at_start), ranges
+    )
+    curve, onset = (U, U_0, start, kappa), (U_0, start, kappa)
+    small = prove(level - wrightomega(level), sp.log(wrightomega(level)), {level: (-6, 6)})
+    return [
+        Written(
+            "logit_R_linear",
+            "logit R along a solution of the linear closure; nan below R = 0, outside the basin.",
+            (linear,), curve,
+            prove(
+                sp.log(-expm1(log_missing)) - log_missing,
+                sp.log((1 - sp.exp(log_missing)) / sp.exp(log_missing)),
+                {log_missing: (-6, -1)},
+            ),
+            ((log_missing, log_of_missing),),
+        ),
+        Written(
+            "logit_R_quadratic",
+            "logit R along a solution of the quadratic closure.",
+            (quadratic,), curve,
+            select(level > 0, sp.log(select(level > 0, odds, 1)), small.subs(wrightomega(level), odds)),
+            ((level, level_of), (odds, wrightomega(level))),
+        ),
+        Written("onset_gap_linear", "U = Q - S where R = 1/2.", (solution.linear_onset_gap,), onset, at_onset[0]),
+        Written("onset_gap_quadratic", "U = Q - S where R = 1/2.", (solution.quadratic_onset_gap,), onset, at_onset[1]),
+        Written(
+            "basin_gap_linear", "The smallest U = Q - S at the start from which the linear closure learns.",
+            (solution.linear_basin,), (start, kappa), basin,
+        ),
+    ]  # fmt: skip
+
+
+def clocks() -> list[Written]:
+    """Time along the exact solution, and its early and late limits (X3)."""
+    log_slope = sp.log(K * N) - log_expit(rho) - log_expit(log_odds(Delta))
+    (integral,) = solution.time_by_gap.statement.rhs.atoms(sp.Integral)
+    passed = integral.limits[0][0]
+    plain = integral.function.subs(
+        {sp.Function("R")(passed): expit(rho), sp.Function("Delta")(passed): Delta}
+    )
+    prove(log_slope, sp.log(plain), {rho: (-4, 4), K: (2, 20), **_MARGIN_RANGES})
+    late = solution.late_law.statement.rhs.subs(sp.Symbol("t_0", real=True), 0)
+    in_margin = sp.expand(late).subs(C, N * Q - (N - 1) * Delta)
+    log_late = logaddexp(sp.log(K) + sp.log(N) + sp.log(Q), sp.log(K) + Delta)
+    prove(log_late, sp.log(in_margin), {Q: (1, 9), K: (2, 20), **_MARGIN_RANGES})
+    return [
+        Written(
+            "log_time_slope", "log of dt/dU along a solution.", (solution.time_by_gap,),
+            (rho, Delta, N, K), log_slope,
+        ),
+        Written(
+            "early_time", "Time at which the total V = Q + (K - 1) S is reached while the margin is small.",
+            (solution.early_time,), (V, V_0, N, K), solution.early_time.statement.rhs,
+        ),
+        Written(
+            "log_late_time", "log of the time at which Q > 0 and its margin are reached after attention locked on.",
+            (solution.late_law,), (Delta, Q, N, K), log_late,
+        ),
+    ]  # fmt: skip
+
+
+def onset() -> list[Written]:
+    """Early overlaps and the rise of R (78)-(81)."""
+    scale = regimes.onset_time_scale.statement.rhs.subs(gamma, rate)
+    return [
+        Written("early_Q", "Q on the plateau of R.", (regimes.early_alignment,), (t, Q_0, N, K, T), regimes.early_alignment.statement.rhs),
+        Written("early_S", "S on the plateau of R.", (regimes.early_off_target,), (t, S_0, N, K, T), regimes.early_off_target.statement.rhs),
+        Written("onset_time_scale", "tau, the time scale of the onset (time is eta * epoch).", (regimes.onset_time_scale,), (N, K, T, rate), scale),
+        Written(
+            "early_R", "R at its onset, saturation kept.", (regimes.logistic_onset,), (t, tau, T),
+            prove(
+                expit(t**2 / tau**2 - sp.log(T - 1)), regimes.logistic_onset.statement.rhs,
+                {t: (0, 3), tau: (1, 2), T: (2, 30)},
+            ),
+        ),
+    ]  # fmt: skip
+
+
+def form_factor() -> Written:
+    """phi of a plane: closed form, or its series where the closed form cancels (14b)."""
+    slow, resolved = sp.Symbol("slow"), sp.Symbol("resolved", real=True)
+    by_series, by_closed_form = sp.symbols("by_series by_closed_form")
+    square, inverse = sp.symbols("x w", positive=True)  # (omega T)^2 and 1/T^2
+    in_square = sp.Poly(
+        sp.expand(
+            attention_closures.form_factor_series(10).subs(omega[r], sp.sqrt(square * inverse))
+            .subs(T, 1 / sp.sqrt(inverse))
+        ),
+        square,
+    )
+    powers = [power for (power,), _ in reversed(in_square.terms())]
+    names = sp.symbols(f"c_1:{len(powers) + 1}")
+    require(powers == list(range(1, len(powers) + 1)), "the series has gaps")
+    coefficients = [sp.factor(in_square.coeff_monomial(square**power)) for power in powers]
+    series = sp.horner(sp.Add(*(c * square**q for c, q in zip(names, powers, strict=True))), wrt=square)
+    closed_form = attention_closures.form_factor_closed.statement.rhs.subs(omega[r], resolved)
+    return Written(
+        "form_factor",
+        "phi of RoPE planes of frequencies omega (radians a position), 0 if they do not resolve T.",
+        (attention_closures.form_factor_closed, attention_closures.form_factor_sum),
+        (frequency, T),
+        select(slow, by_series, by_closed_form),
+        (
+            (frequency, sp.Mod(frequency + sp.pi, 2 * sp.pi) - sp.pi),
+            (square, (frequency * T) ** 2),
+            (inverse, 1 / T**2),
+            *zip(names, coefficients, strict=True),
+            (slow, sp.Abs(frequency * T) < sp.Rational(1, 4)),
+            (resolved, select(slow, 1, frequency)),
+            (by_series, series),
+            (by_closed_form, closed_form),
+        ),
+    )
+
+
+def accuracy() -> list[Written]:
+    """Next-token and rollout accuracy in terms of the error 1 - a (17), (18)."""
+    error, cases = rollout.error, rollout.rollout_error.statement.rhs
+    (small, condition), (large, _) = cases.args
+    informed, by_logarithm, by_power = sp.symbols("informed by_logarithm by_power")
+    sigma_c, sigma_o, z = rollout.sigma_c, rollout.sigma_o, rollout.z
+    (integral,) = [rollout.next_token_error.statement.rhs]
+    weight, kernel = integral.function.as_independent(expm1, as_Add=False)
+    wrong_others = -expm1((N - 1) * log_ndtr((Delta + sigma_c * z) / sigma_o))
+    at_node = kernel.subs({integral.limits[0][0]: z, y_c: y_o + Delta})
+    ranges = {**_MARGIN_RANGES, sigma_c: (1, 2), sigma_o: (1, 2), z: (-3, 3)}
+    sign = sp.simplify(weight / rollout.density(integral.limits[0][0], sp.Integer(0), sp.Integer(1)))
+    return [
+        Written(
+            "next_token_error_at", "Chance that some other logit beats the right one, z deviations from its mean.",
+            (rollout.next_token_error,), (z, Delta, sigma_c, sigma_o, N), prove(wrong_others, sign * at_node, ranges),
+        ),
+        Written(
+            "rollout_accuracy", "Probability that the state after T steps is right; error = 1 - a.",
+            (rollout.rollout_accuracy,), (error, N, T),
+            rollout.rollout_accuracy.statement.rhs.subs(rollout.accuracy, 1 - error),
+        ),
+        Written(
+            "rollout_error", "Probability that it is wrong, exact however small the error 1 - a.",
+            (rollout.rollout_error,), (error, N, T),
+            select(informed, by_logarithm, by_power),
+            (
+                (informed, condition),
+                (by_logarithm, small.subs(error, select(informed, error, 0))),
+                (by_power, large),
+            ),
+        ),
+    ]  # fmt: skip
+
+
+def functions() -> list[Written]:
+    """Everything that goes into meanfield/generated.py, in order."""
+    sum_of_squares = attention_closures.Phi2
+    linear, quadratic = attention_closures.linear_closure, attention_closures.quadratic_closure
+    return [
+        Written("correct_logit", "Mean logit of the right state.", (logits.mean_correct_logit,), (R, Q, S, K), logits.mean_correct_logit.statement.rhs),
+        Written("other_logit", "Mean logit of any other state.", (logits.mean_other_logit,), (y_c, C, N), logits.mean_other_logit.statement.rhs),
+        Written(
+            "margin", "Lead of the right state's mean logit over the others'.",
+            (logits.mean_correct_logit, logits.margin), (R, Q, S, C, N, K), logits.margin.statement.rhs,
+            ((y_c, logits.mean_correct_logit.statement.rhs),),
+        ),
+        Written(
+            "loss", "Mean-field loss.", (loss.mean_field_loss,), (Delta, N),
+            prove(logaddexp(0, log_odds(Delta)), loss.mean_field_loss.statement.rhs, _MARGIN_RANGES),
+        ),
+        Written("error_signal", "g = 1 - p_correct under the mean logits.", (loss.error_signal,), (Delta, N), _ERROR),
+        Written(
+            "log_error_signal", "log g.", (loss.error_signal,), (Delta, N),
+            prove(log_expit(log_odds(Delta)), sp.log(loss.error_signal.statement.rhs), _MARGIN_RANGES),
+        ),
+        Written(
+            "attention_drive", "F = -dL/dR.", (loss.attention_drive,), (R, Q, S, C, N, K),
+            loss.attention_drive.statement.rhs,
+            ((y_c, logits.mean_correct_logit.statement.rhs), (Delta, logits.margin.statement.rhs), (g, _ERROR)),
+        ),
+        form_factor(),
+        Written(
+            "linear_rate", "gamma; sum_phi2 is the sum of form_factor squared over the d/2 planes.",
+            (attention_closures.linear_rate,), (sum_phi2, sigma2, d, T),
+            attention_closures.linear_rate.statement.rhs.xreplace({sum_of_squares: sum_phi2}),
+        ),
+        Written(
+            "quadratic_rate", "g_0; sum_phi2 is the sum of form_factor squared over the d/2 planes.",
+            (attention_closures.quadratic_rate,), (sum_phi2, sigma2, d, T),
+            attention_closures.quadratic_rate.statement.rhs.xreplace({sum_of_squares: sum_phi2}),
+        ),
+        Written("gradient_linear", "G = |grad_q R|^2 + |grad_k R|^2, linear closure.", (linear,), (R, rate), closed(linear)),
+        Written("gradient_quadratic", "G = |grad_q R|^2 + |grad_k R|^2, quadratic closure.", (quadratic,), (R, rate), closed(quadratic)),
+        *system("linear", closed(linear), linear),
+        *system("quadratic", closed(quadratic), quadratic),
+        Written("kappa", "The one constant of the curves in internal time.", (dynamics.rate_constant,), (N, K, rate), dynamics.rate_constant.statement.rhs.subs(dynamics.rate, rate)),
+        Written("correct_logit_by_gap", "Mean logit of the right state from U = Q - S, V = Q + (K - 1) S.", (dynamics.right_logit_in_gap,), (R, U, V, K), dynamics.right_logit_in_gap.statement.rhs),
+        Written("margin_by_gap", "Margin from U = Q - S, V = Q + (K - 1) S.", (solution.margin_by_gap,), (R, U, V, C, N, K), solution.margin_by_gap.statement.rhs),
+        *exact_solution(),
+        *clocks(),
+        *onset(),
+        *accuracy(),
+    ]  # fmt: skip
+
+
+HEADER = '''"""The theory as numbers. Written by ``python -m derivations.generate``: do not edit.
+
+Every function broadcasts over its arguments and is safe at any margin; the numbers in brackets are
+the equations it is taken from (``python -m derivations NUMBER`` shows the derivation). ``rate`` is
+gamma (14) for the linear closure and g_0 (70b) for the quadratic one; ``logit_R`` is
+log(R/(1 - R)), ``missing`` is 1 - R, ``hit`` is 1 - g, U is Q - S and V is Q + (K - 1) S. Sizes are
+made floats because products of large integers overflow.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit, log_expit, log_ndtr, wrightomega
+
+Real: TypeAlias = "float | NDArray[np.float64]"
+'''
+
+
+def module_source() -> str:
+    """The whole of meanfield/generated.py."""
+    return HEADER + "\n\n" + "\n\n\n".join(written.source() for written in functions()) + "\n"
+
+
+def closure_functions(closure: sp.Expr) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """The generated system for a closure G(R) of your own, compiled at run time.
+
+    closure: an expression in the symbol R of derivations.symbols (0 < R < 1) and numbers.
+    Returns (rhs, jacobian) with the signatures of ``meanfield.generated.rhs_linear`` and
+    ``jacobian_linear``; their last argument, rate, is not used.
+    Raises ValueError for any other free symbol.
+    """
+    own = {symbol: R for symbol in closure.free_symbols if symbol.name == "R"}
+    closure = closure.xreplace(own)
+    if strange := closure.free_symbols - {R}:
+        raise ValueError(f"a closure G(R) may use R and numbers, not {', '.join(map(str, strange))}")
+    source = HEADER + "\n\n".join(written.source() for written in system("own", closure, None))
+    namespace: dict[str, Any] = {}
+    exec(compile(source, "<generated closure>", "exec"), namespace)
+    return namespace["rhs_own"], namespace["jacobian_own"]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Command line: write the file, or compare it with what would be written."""
+    parser = argparse.ArgumentParser(prog="python -m derivations.generate", description=__doc__.split("\n")[0])
+    parser.add_argument("--check", action="store_true", help="compare instead of writing")
+    options = parser.parse_args(arguments)
+    source = module_source()
+    if not options.check:
+        TARGET.write_text(source, encoding="utf-8")
+        return 0
+    if TARGET.read_text(encoding="utf-8") == source:
+        return 0
+    print(f"{TARGET.name} differs from the registry: run python -m derivations.generate", file=sys.stderr)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,322 @@
+"""The theory as numbers. Written by ``python -m derivations.generate``: do not edit.
+
+Every function broadcasts over its arguments and is safe at any margin; the numbers in brackets are
+the equations it is taken from (``python -m derivations NUMBER`` shows the derivation). ``rate`` is
+gamma (14) for the linear closure and g_0 (70b) for the quadratic one; ``logit_R`` is
+log(R/(1 - R)), ``missing`` is 1 - R, ``hit`` is 1 - g, U is Q - S and V is Q + (K - 1) S. Sizes are
+made floats because products of large integers overflow.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit, log_expit, log_ndtr, wrightomega
+
+Real: TypeAlias = "float | NDArray[np.float64]"
+
+
+def correct_logit(R: Real, Q: Real, S: Real, K: Real) -> Real:
+    """Mean logit of the right state. (11)"""
+    K = 1.0 * K
+    return Q*(R + (1 - R)/K) + S*(1 - R)*(K - 1)/K
+
+
+def other_logit(y_c: Real, C: Real, N: Real) -> Real:
+    """Mean logit of any other state. (12)"""
+    N = 1.0 * N
+    return (C - y_c)/(N - 1)
+
+
+def margin(R: Real, Q: Real, S: Real, C: Real, N: Real, K: Real) -> Real:
+    """Lead of the right state's mean logit over the others'. (11), (12b)"""
+    N, K = 1.0 * N, 1.0 * K
+    y_c = Q*(R + (1 - R)/K) + S*(1 - R)*(K - 1)/K
+    return -(C - N*y_c)/(N - 1)
+
+
+def loss(margin: Real, N: Real) -> Real:
+    """Mean-field loss. (10)"""
+    N = 1.0 * N
+    return np.logaddexp(0, -margin + np.log(N - 1))
+
+
+def error_signal(margin: Real, N: Real) -> Real:
+    """g = 1 - p_correct under the mean logits. (43)"""
+    N = 1.0 * N
+    return expit(-margin + np.log(N - 1))
+
+
+def log_error_signal(margin: Real, N: Real) -> Real:
+    """log g. (43)"""
+    N = 1.0 * N
+    return log_expit(-margin + np.log(N - 1))
+
+
+def attention_drive(R: Real, Q: Real, S: Real, C: Real, N: Real, K: Real) -> Real:
+    """F = -dL/dR. (61b)"""
+    N, K = 1.0 * N, 1.0 * K
+    y_c = Q*(R + (1 - R)/K) + S*(1 - R)*(K - 1)/K
+    margin = -(C - N*y_c)/(N - 1)
+    g = expit(-margin + np.log(N - 1))
+    return N*g*(K - 1)*(Q - S)/(K*(N - 1))
+
+
+def form_factor(omega: Real, T: Real) -> Real:
+    """phi of RoPE planes of frequencies omega (radians a position), 0 if they do not resolve T.
+
+    (14b), (14c)
+    """
+    T = 1.0 * T
+    omega = np.mod(omega + np.pi, 2*np.pi) - np.pi
+    x = T**2*omega**2
+    w = 1 / T**2
+    c_1 = -1 / 12*(w - 1)
+    c_2 = -1 / 720*(w - 1)*(3*w - 2)
+    c_3 = -1 / 60480*(w - 1)*(2*w - 1)*(5*w - 3)
+    c_4 = -1 / 3628800*(w - 1)*(3*w - 2)*(7*w**2 - 5*w + 1)
+    c_5 = -1 / 479001600*(w - 1)*(3*w - 1)*(30*w**3 - 37*w**2 + 14*w - 2)
+    slow = T*np.abs(omega) < 1 / 4
+    resolved = np.where(slow, 1, omega)
+    by_series = x*(c_1 + x*(c_2 + x*(c_3 + x*(c_4 + c_5*x))))
+    by_closed_form = 1 - np.sin((1 / 2)*T*resolved)**2/(T**2*np.sin((1 / 2)*resolved)**2)
+    return np.where(slow, by_series, by_closed_form)[()]
+
+
+def linear_rate(sum_phi2: Real, qk_variance: Real, d: Real, T: Real) -> Real:
+    """gamma; sum_phi2 is the sum of form_factor squared over the d/2 planes. (14)"""
+    d, T = 1.0 * d, 1.0 * T
+    return 4*qk_variance*sum_phi2/(d*(T - 1))
+
+
+def quadratic_rate(sum_phi2: Real, qk_variance: Real, d: Real, T: Real) -> Real:
+    """g_0; sum_phi2 is the sum of form_factor squared over the d/2 planes. (70b)"""
+    d, T = 1.0 * d, 1.0 * T
+    return 4*T**2*qk_variance*sum_phi2/(d*(T - 1)**2)
+
+
+def gradient_linear(R: Real, rate: Real) -> Real:
+    """G = |grad_q R|^2 + |grad_k R|^2, linear closure. (71a)"""
+    return R*rate*(1 - R)
+
+
+def gradient_quadratic(R: Real, rate: Real) -> Real:
+    """G = |grad_q R|^2 + |grad_k R|^2, quadratic closure. (71b)"""
+    return R**2*rate*(R - 1)**2
+
+
+def rhs_linear(logit_R: Real, Q: Real, S: Real, C: Real, N: Real, K: Real, rate: Real) -> Any:
+    """Time derivatives of (logit R, Q, S), time is eta * epoch. (15f), (71a), (15b), (15c)"""
+    N, K = 1.0 * N, 1.0 * K
+    R = expit(logit_R)
+    missing = expit(-logit_R)
+    y_c = Q*(R + missing/K) + S*missing*(K - 1)/K
+    margin = -(C - N*y_c)/(N - 1)
+    g = expit(-margin + np.log(N - 1))
+    return (
+        N*g*rate*(K - 1)*(Q - S)/(K*(N - 1)),
+        g*(R + missing/K)/(K*N),
+        g*missing/(K**2*N),
+    )
+
+
+def jacobian_linear(logit_R: Real, Q: Real, S: Real, C: Real, N: Real, K: Real, rate: Real) -> Any:
+    """Derivatives of the three rates (rows) in (logit R, Q, S) (columns).
+
+    (15f), (71a), (15b), (15c)
+    """
+    N, K = 1.0 * N, 1.0 * K
+    R = expit(logit_R)
+    missing = expit(-logit_R)
+    y_c = Q*(R + missing/K) + S*missing*(K - 1)/K
+    margin = -(C - N*y_c)/(N - 1)
+    g = expit(-margin + np.log(N - 1))
+    dlogit_R = N*g*rate*(K - 1)*(Q - S)/(K*(N - 1))
+    dQ = g*(R + missing/K)/(K*N)
+    dS = g*missing/(K**2*N)
+    hit = expit(margin - np.log(N - 1))
+    margin_by_logit_R = N*R*missing*(K - 1)*(Q - S)/(K*(N - 1))
+    margin_by_Q = N*(R + missing/K)/(N - 1)
+    margin_by_S = N*missing*(K - 1)/(K*(N - 1))
+    return (
+        (
+            -dlogit_R*hit*margin_by_logit_R,
+            -dlogit_R*hit*margin_by_Q + N*g*rate*(K - 1)/(K*(N - 1)),
+            -dlogit_R*hit*margin_by_S - N*g*rate*(K - 1)/(K*(N - 1)),
+        ),
+        (
+            -dQ*hit*margin_by_logit_R + R*g*missing*(K - 1)/(K**2*N),
+            -dQ*hit*margin_by_Q,
+            -dQ*hit*margin_by_S,
+        ),
+        (
+            -dS*hit*margin_by_logit_R - R*g*missing/(K**2*N),
+            -dS*hit*margin_by_Q,
+            -dS*hit*margin_by_S,
+        ),
+    )
+
+
+def rhs_quadratic(logit_R: Real, Q: Real, S: Real, C: Real, N: Real, K: Real, rate: Real) -> Any:
+    """Time derivatives of (logit R, Q, S), time is eta * epoch. (15f), (71b), (15b), (15c)"""
+    N, K = 1.0 * N, 1.0 * K
+    R = expit(logit_R)
+    missing = expit(-logit_R)
+    y_c = Q*(R + missing/K) + S*missing*(K - 1)/K
+    margin = -(C - N*y_c)/(N - 1)
+    g = expit(-margin + np.log(N - 1))
+    return (
+        N*R*g*missing*rate*(K - 1)*(Q - S)/(K*(N - 1)),
+        g*(R + missing/K)/(K*N),
+        g*missing/(K**2*N),
+    )
+
+
+def jacobian_quadratic(
+    logit_R: Real, Q: Real, S: Real, C: Real, N: Real, K: Real, rate: Real
+) -> Any:
+    """Derivatives of the three rates (rows) in (logit R, Q, S) (columns).
+
+    (15f), (71b), (15b), (15c)
+    """
+    N, K = 1.0 * N, 1.0 * K
+    R = expit(logit_R)
+    missing = expit(-logit_R)
+    y_c = Q*(R + missing/K) + S*missing*(K - 1)/K
+    margin = -(C - N*y_c)/(N - 1)
+    g = expit(-margin + np.log(N - 1))
+    dlogit_R = N*R*g*missing*rate*(K - 1)*(Q - S)/(K*(N - 1))
+    dQ = g*(R + missing/K)/(K*N)
+    dS = g*missing/(K**2*N)
+    hit = expit(margin - np.log(N - 1))
+    margin_by_logit_R = N*R*missing*(K - 1)*(Q - S)/(K*(N - 1))
+    margin_by_Q = N*(R + missing/K)/(N - 1)
+    margin_by_S = N*missing*(K - 1)/(K*(N - 1))
+    return (
+        (
+            -dlogit_R*hit*margin_by_logit_R - N*R*g*missing*rate*(K - 1)*(Q - S)*(R - missing)/(K*(N - 1)),
+            -dlogit_R*hit*margin_by_Q + N*R*g*missing*rate*(K - 1)/(K*(N - 1)),
+            -dlogit_R*hit*margin_by_S - N*R*g*missing*rate*(K - 1)/(K*(N - 1)),
+        ),
+        (
+            -dQ*hit*margin_by_logit_R + R*g*missing*(K - 1)/(K**2*N),
+            -dQ*hit*margin_by_Q,
+            -dQ*hit*margin_by_S,
+        ),
+        (
+            -dS*hit*margin_by_logit_R - R*g*missing/(K**2*N),
+            -dS*hit*margin_by_Q,
+            -dS*hit*margin_by_S,
+        ),
+    )
+
+
+def kappa(N: Real, K: Real, rate: Real) -> Real:
+    """The one constant of the curves in internal time. (X1d)"""
+    N, K = 1.0 * N, 1.0 * K
+    return N**2*rate*(K - 1)/(N - 1)
+
+
+def correct_logit_by_gap(R: Real, U: Real, V: Real, K: Real) -> Real:
+    """Mean logit of the right state from U = Q - S, V = Q + (K - 1) S. (X1e)"""
+    K = 1.0 * K
+    return R*U*(K - 1)/K + V/K
+
+
+def margin_by_gap(R: Real, U: Real, V: Real, C: Real, N: Real, K: Real) -> Real:
+    """Margin from U = Q - S, V = Q + (K - 1) S. (X3b)"""
+    N, K = 1.0 * N, 1.0 * K
+    return -(C - N*(R*U*(K - 1)/K + V/K))/(N - 1)
+
+
+def logit_R_linear(U: Real, U0: Real, logit_R0: Real, kappa: Real) -> Real:
+    """logit R along a solution of the linear closure; nan below R = 0, outside the basin. (X2b)"""
+    log_missing = -1 / 2*kappa*(U - U0)*(U + U0) + log_expit(-logit_R0)
+    return -log_missing + np.log(-np.expm1(log_missing))
+
+
+def logit_R_quadratic(U: Real, U0: Real, logit_R0: Real, kappa: Real) -> Real:
+    """logit R along a solution of the quadratic closure. (X2c)"""
+    level = (1 / 2)*kappa*(U - U0)*(U + U0) + logit_R0 + np.exp(logit_R0)
+    odds = wrightomega(level)
+    return np.where(level > 0, np.log(np.where(level > 0, odds, 1)), level - odds)[()]
+
+
+def onset_gap_linear(U0: Real, logit_R0: Real, kappa: Real) -> Real:
+    """U = Q - S where R = 1/2. (X3e)"""
+    return np.sqrt(U0**2 + 2*(log_expit(-logit_R0) + np.log(2))/kappa)
+
+
+def onset_gap_quadratic(U0: Real, logit_R0: Real, kappa: Real) -> Real:
+    """U = Q - S where R = 1/2. (X3f)"""
+    return np.sqrt(U0**2 + 2*(-logit_R0 - np.exp(logit_R0) + 1)/kappa)
+
+
+def basin_gap_linear(logit_R0: Real, kappa: Real) -> Real:
+    """The smallest U = Q - S at the start from which the linear closure learns. (X3i)"""
+    return -np.sqrt(2)*np.sqrt(-log_expit(-logit_R0))/np.sqrt(kappa)
+
+
+def log_time_slope(logit_R: Real, margin: Real, N: Real, K: Real) -> Real:
+    """log of dt/dU along a solution. (X3c)"""
+    N, K = 1.0 * N, 1.0 * K
+    return -log_expit(logit_R) - log_expit(-margin + np.log(N - 1)) + np.log(K*N)
+
+
+def early_time(V: Real, V0: Real, N: Real, K: Real) -> Real:
+    """Time at which the total V = Q + (K - 1) S is reached while the margin is small. (X3g)"""
+    N, K = 1.0 * N, 1.0 * K
+    return K*N**2*(V - V0)/(N - 1)
+
+
+def log_late_time(margin: Real, Q: Real, N: Real, K: Real) -> Real:
+    """log of the time at which Q > 0 and its margin are reached after attention locked on. (X3k)"""
+    N, K = 1.0 * N, 1.0 * K
+    return np.logaddexp(np.log(K) + np.log(N) + np.log(Q), margin + np.log(K))
+
+
+def early_Q(t: Real, Q0: Real, N: Real, K: Real, T: Real) -> Real:
+    """Q on the plateau of R. (78a)"""
+    N, K, T = 1.0 * N, 1.0 * K, 1.0 * T
+    return Q0 + t*(N - 1)*(K + T - 1)/(K**2*N**2*T)
+
+
+def early_S(t: Real, S0: Real, N: Real, K: Real, T: Real) -> Real:
+    """S on the plateau of R. (78b)"""
+    N, K, T = 1.0 * N, 1.0 * K, 1.0 * T
+    return S0 + t*(N - 1)*(T - 1)/(K**2*N**2*T)
+
+
+def onset_time_scale(N: Real, K: Real, T: Real, rate: Real) -> Real:
+    """tau, the time scale of the onset (time is eta * epoch). (81c)"""
+    N, K, T = 1.0 * N, 1.0 * K, 1.0 * T
+    return np.sqrt(2)*K*N*np.sqrt(T)*np.sqrt(1/((K - 1)*(N - 1)))/np.sqrt(rate)
+
+
+def early_R(t: Real, tau: Real, T: Real) -> Real:
+    """R at its onset, saturation kept. (81b)"""
+    T = 1.0 * T
+    return expit(t**2/tau**2 - np.log(T - 1))
+
+
+def next_token_error_at(z: Real, margin: Real, sigma_c: Real, sigma_o: Real, N: Real) -> Real:
+    """Chance that some other logit beats the right one, z deviations from its mean. (17b)"""
+    N = 1.0 * N
+    return -np.expm1((N - 1)*log_ndtr((margin + sigma_c*z)/sigma_o))
+
+
+def rollout_accuracy(error: Real, N: Real, T: Real) -> Real:
+    """Probability that the state after T steps is right; error = 1 - a. (18)"""
+    N, T = 1.0 * N, 1.0 * T
+    return (1 - 1/N)*(-N*error/(N - 1) + 1)**T + 1 / N
+
+
+def rollout_error(error: Real, N: Real, T: Real) -> Real:
+    """Probability that it is wrong, exact however small the error 1 - a. (18b)"""
+    N, T = 1.0 * N, 1.0 * T
+    informed = error < (N - 1)/N
+    by_logarithm = -(1 - 1/N)*np.expm1(T*np.log1p(-N*np.where(informed, error, 0)/(N - 1)))
+    by_power = (1 - 1/N)*(1 - (-N*error/(N - 1) + 1)**T)
+    return np.where(informed, by_logarithm, by_power)[()]
