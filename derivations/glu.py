@@ -204,7 +204,7 @@ def small_layer(K_value: int, N_value: int) -> tuple[dict[sp.IndexedBase, Entrie
     head, current = draw(1, K_value), draw(N_value, 1)
     logic = [draw(N_value, N_value) for _ in range(K_value)]
     mixed = sum((head[q] * logic[q] for q in range(K_value)), sp.zeros(N_value))
-    arrays = {
+    arrays: dict[sp.IndexedBase, Entries] = {
         z: {(1, q + 1): head[q] for q in range(K_value)},
         x: {(1, q + 1): current[q] for q in range(N_value)},
         W: {

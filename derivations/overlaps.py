@@ -167,7 +167,8 @@ def overlap_by_shuffling(
 ) -> str:
     rng = random.Random(76)
     size, words, draws = 4, 3, 4000
-    distinct, independent = [], []
+    distinct: list[float] = []
+    independent: list[float] = []
     for sample, repeats in ((independent, True), (distinct, False)):
         while len(sample) < draws:
             vocabulary = [tuple(rng.sample(range(size), size)) for _ in range(words)]
