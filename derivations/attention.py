@@ -48,9 +48,7 @@ ENTRIES = (r, 0, d - 1)
 
 def rotation(angle: sp.Expr) -> sp.ImmutableMatrix:
     """The turn of one plane by ``angle``."""
-    return sp.ImmutableMatrix(
-        [[sp.cos(angle), -sp.sin(angle)], [sp.sin(angle), sp.cos(angle)]]
-    )
+    return sp.ImmutableMatrix([[sp.cos(angle), -sp.sin(angle)], [sp.sin(angle), sp.cos(angle)]])
 
 
 def plane(vector: sp.IndexedBase, *position: sp.Expr) -> sp.ImmutableMatrix:
@@ -95,7 +93,10 @@ def rope_identity(rope: sp.Eq) -> Iterator[Step]:
     turn = rope.rhs.jacobian(plane(query))
     relative = (turn.subs(p, i).T * turn.subs(p, i + lag)).applyfunc(TR8)
     both = sp.MatMul(turn.subs(p, i).T, turn.subs(p, j), evaluate=False)
-    yield "Turning back at i and forth at j is one turn, by the offset", sp.Eq(both, at_offset(relative))
+    yield (
+        "Turning back at i and forth at j is one turn, by the offset",
+        sp.Eq(both, at_offset(relative)),
+    )
     product = sp.expand((plane(query).T * relative * plane(key))[0])
     waves = [function(omega[r] * lag) for function in (sp.cos, sp.sin)]
     ordered = at_offset(sp.collect(product, waves))
@@ -109,7 +110,9 @@ def rope_identity(rope: sp.Eq) -> Iterator[Step]:
     )
 
 
-@equation("5c", "Attention logit by offset", follows_from=(attention_logit_by_position, rope_identity))
+@equation(
+    "5c", "Attention logit by offset", follows_from=(attention_logit_by_position, rope_identity)
+)
 def attention_logit(attention_logit_by_position: sp.Eq, rope_identity: sp.Eq) -> Iterator[Step]:
     yield (
         "Insert (5) into (4d)",
@@ -231,13 +234,17 @@ def retrieval_drive(retrieval_flow: sp.Eq) -> Iterator[Step]:
     chain = sp.diff(sp.Function("L")(R_w), weight)
     yield "Queries and keys enter the loss through R alone", chain
     through_R = {
-        sp.Derivative(L, vector[r]): chain.subs(sp.Derivative(R_w, weight), sp.Derivative(R, vector[r]))
-        .subs(sp.Derivative(sp.Function("L")(R_w), R_w), sp.Derivative(L, R))
+        sp.Derivative(L, vector[r]): chain.subs(
+            sp.Derivative(R_w, weight), sp.Derivative(R, vector[r])
+        ).subs(sp.Derivative(sp.Function("L")(R_w), R_w), sp.Derivative(L, R))
         for vector in (query, key)
     }
     summand = retrieval_flow.rhs.function.xreplace(through_R)
     slope, squares = sp.factor(summand).as_independent(query, key, as_Add=False)
-    yield "The slope of the loss is common to all entries", sp.Eq(R_dot, slope * sp.Sum(squares, ENTRIES))
+    yield (
+        "The slope of the loss is common to all entries",
+        sp.Eq(R_dot, slope * sp.Sum(squares, ENTRIES)),
+    )
 
 
 @equation("61c", "Flow of one weight")
@@ -256,7 +263,9 @@ def attention_gradient() -> Iterator[Step]:
     yield "Squared length of the gradient of R in all weights", sp.Eq(G, sp.Sum(squares, ENTRIES))
 
 
-@equation("64", "Retrieval dynamics", follows_from=(retrieval_drive, attention_gradient, attention_drive))
+@equation(
+    "64", "Retrieval dynamics", follows_from=(retrieval_drive, attention_gradient, attention_drive)
+)
 def retrieval_growth(
     retrieval_drive: sp.Eq, attention_gradient: sp.Eq, attention_drive: sp.Eq
 ) -> Iterator[Step]:
@@ -280,7 +289,9 @@ def matrix_M(retrieval_gradient: sp.Eq, logit_by_query: sp.Eq) -> Iterator[Step]
     )
 
 
-def _acting_on(vector: sp.IndexedBase, retrieval_gradient: sp.Eq, slope: sp.Eq) -> sp.ImmutableMatrix:
+def _acting_on(
+    vector: sp.IndexedBase, retrieval_gradient: sp.Eq, slope: sp.Eq
+) -> sp.ImmutableMatrix:
     """The 2 x 2 matrix in front of ``vector``/sqrt(d) in the gradient of R, plane r."""
     turn = (sp.sqrt(d) * slope.rhs).jacobian(plane(vector))
     return turn.applyfunc(lambda entry: insert_logit_slope(retrieval_gradient, entry))
@@ -301,7 +312,13 @@ def quadratic_form(
     yield "In the key it is the transpose that acts", sp.Eq(slope_in_plane(R, key), of_key)
     by_plane = sum(plane_sum(square) for square in attention_gradient.rhs.function.args)
     inserted = by_plane.xreplace(
-        dict(zip([*slope_in_plane(R, query), *slope_in_plane(R, key)], [*of_query, *of_key], strict=True))
+        dict(
+            zip(
+                [*slope_in_plane(R, query), *slope_in_plane(R, key)],
+                [*of_query, *of_key],
+                strict=True,
+            )
+        )
     )
     yield "Summand of (63), plane by plane", inserted
     yield (
@@ -322,7 +339,10 @@ def close(claimed: sp.Expr, measured: sp.Expr | mp.mpf, what: str) -> sp.Float:
     """Relative deviation of two numbers; refuses more than central differences explain."""
     measured = measured if isinstance(measured, sp.Expr) else exact(measured)
     gap = abs(sp.N(claimed, 30) - measured)
-    require(bool(gap < abs(measured) * sp.Float(10) ** -15), f"{what}: {claimed} but measured {measured}")
+    require(
+        bool(gap < abs(measured) * sp.Float(10) ** -15),
+        f"{what}: {claimed} but measured {measured}",
+    )
     return gap / abs(measured)
 
 
@@ -338,7 +358,11 @@ def weights_of(head: Head) -> dict[sp.IndexedBase, dict]:
 
 def positions(head: Head) -> list[tuple[int, int]]:
     """Every prediction position with every action position."""
-    return [(row, column) for row in range(head.T + 1, 2 * head.T + 1) for column in range(1, head.T + 1)]
+    return [
+        (row, column)
+        for row in range(head.T + 1, 2 * head.T + 1)
+        for column in range(1, head.T + 1)
+    ]
 
 
 def logit_at(row: int, column: int) -> Callable[[Head], mp.mpf]:
@@ -364,7 +388,12 @@ def turned_one_by_one(rope_identity: sp.Eq, attention_logit: sp.Eq) -> str:
     return f"every pair of positions at two (T, d), largest deviation {sp.N(worst, 1)}"
 
 
-@check(logit_by_query, logit_by_key, kind=Kind.NUMERIC, says="central differences of the attention logits")
+@check(
+    logit_by_query,
+    logit_by_key,
+    kind=Kind.NUMERIC,
+    says="central differences of the attention logits",
+)
 def logit_differences(logit_by_query: sp.Eq, logit_by_key: sp.Eq) -> str:
     worst = sp.Float(0)
     for head in random_heads():
@@ -470,7 +499,9 @@ def one_step_down(
         )
     }
     for head in random_heads():
-        slopes = head.gradient(Head.retrieval) + head.gradient(lambda moved: loss(moved.retrieval()))
+        slopes = head.gradient(Head.retrieval) + head.gradient(
+            lambda moved: loss(moved.retrieval())
+        )
         arrays = {name: entries(slope) for name, slope in zip(slope_names, slopes, strict=True)}
 
         def at(time: mp.mpf, head: Head = head, slopes: tuple = slopes) -> mp.mpf:

@@ -20,15 +20,12 @@ from derivations.attention import (
     M_cos,
     M_sin,
     close,
-    frequencies,
     key,
     lag,
     matrix_M,
     plane,
     quadratic_form,
     query,
-    rope_base,
-    rotation,
 )
 from derivations.attention_model import (
     Head,
@@ -36,7 +33,6 @@ from derivations.attention_model import (
     exact,
     exchangeable,
     mp,
-    random_head,
     random_heads,
 )
 from derivations.definitions import expectation, row_sum
@@ -76,7 +72,10 @@ def resultant(function: type[sp.Function]) -> sp.Expr:
 )
 def form_factor() -> Iterator[Step]:
     length = resultant(sp.cos) ** 2 + resultant(sp.sin) ** 2
-    yield "Squared length of the mean of T unit vectors, turned by one position after another", length
+    yield (
+        "Squared length of the mean of T unit vectors, turned by one position after another",
+        length,
+    )
     yield "What it lacks to 1", sp.Eq(phi[r], 1 - length)
 
 
@@ -122,7 +121,10 @@ def in_half_angle(expr: sp.Expr) -> sp.Expr:
 def form_factor_sum(form_factor: sp.Eq) -> Iterator[Step]:
     sums = form_factor.rhs.atoms(sp.Sum)
     pair = sp.simplify(sum(total.function * total.function.subs(j, other_j) for total in sums))
-    yield "The squared length: a sum over pairs of positions", sp.Sum(pair, (j, 1, T), (other_j, 1, T))
+    yield (
+        "The squared length: a sum over pairs of positions",
+        sp.Sum(pair, (j, 1, T), (other_j, 1, T)),
+    )
     number = sp.Sum(1, (j, 1, T - lag)).doit()
     yield "Pairs at lag m, counted one way", number
     at_lag = sp.simplify(pair.subs(j, other_j + lag))
@@ -153,7 +155,8 @@ def form_factor_series(order: int) -> sp.Expr:
     factor = form_factor_sum.statement.rhs / total
     return sp.Add(
         *(
-            sp.factor(factor * sp.summation(sp.expand(coefficient), *total.limits)) * omega[r] ** power
+            sp.factor(factor * sp.summation(sp.expand(coefficient), *total.limits))
+            * omega[r] ** power
             for (power,), coefficient in in_powers.terms()
         )
     )
@@ -176,16 +179,23 @@ def exchangeable_ansatz(row_sum: sp.Eq) -> Iterator[Step]:
 
 
 @equation("70c", "M under the ansatz", follows_from=(matrix_M, exchangeable_ansatz, form_factor))
-def matrix_M_ansatz(matrix_M: sp.Eq, exchangeable_ansatz: sp.Eq, form_factor: sp.Eq) -> Iterator[Step]:
+def matrix_M_ansatz(
+    matrix_M: sp.Eq, exchangeable_ansatz: sp.Eq, form_factor: sp.Eq
+) -> Iterator[Step]:
     def attention(entry: sp.Indexed) -> sp.Expr:
-        return exchangeable_ansatz.rhs.subs(dict(zip((i, j), entry.indices, strict=True)), simultaneous=True)
+        return exchangeable_ansatz.rhs.subs(
+            dict(zip((i, j), entry.indices, strict=True)), simultaneous=True
+        )
 
     def by_sums(entry: sp.Expr) -> sp.Expr:
         inserted = entry.replace(lambda e: isinstance(e, sp.Indexed) and e.base == A, attention)
         return sp.Add(*(_by_resultant(term) for term in sp.Add.make_args(contract(inserted))))
 
     block = matrix_M.rhs.applyfunc(by_sums)
-    yield "Insert; X and Y are the sums of cos(omega_r j) and sin(omega_r j)", block.applyfunc(sp.factor)
+    yield (
+        "Insert; X and Y are the sums of cos(omega_r j) and sin(omega_r j)",
+        block.applyfunc(sp.factor),
+    )
     squared = _SUMS[1] ** 2
     by_form_factor = form_factor.lhs - form_factor.rhs.subs(_named_sums(form_factor))
     (square,) = sp.solve(by_form_factor, squared)
@@ -243,8 +253,9 @@ def mean_quadratic_form() -> Iterator[Step]:
     product = vector[row] * vector[column]
     entries_to_d = ((row, 1, d), (column, 1, d))
     yield "The mean is linear", sp.Sum(form[row, column] * expectation(product), *entries_to_d)
-    yield "The mean of a product of entries is the covariance", sp.Eq(
-        expectation(product), covariance[column, row]
+    yield (
+        "The mean of a product of entries is the covariance",
+        sp.Eq(expectation(product), covariance[column, row]),
     )
     yield (
         "What is left is the trace of X Sigma",
@@ -266,18 +277,23 @@ def mean_gradient(quadratic_form: sp.Eq, mean_quadratic_form: sp.Eq) -> Iterator
     independent = {
         covariance[a, b]: sigma2 * delta(a, b) for a, b in itertools.product((1, 2), repeat=2)
     }
-    yield "Entries drawn independently: the covariance is sigma^2 times 1", sp.Eq(
-        covariance[row, column], sigma2 * delta(row, column)
+    yield (
+        "Entries drawn independently: the covariance is sigma^2 times 1",
+        sp.Eq(covariance[row, column], sigma2 * delta(row, column)),
     )
     traces = sum(
-        in_plane.xreplace(independent | {form[a + 1, b + 1]: X[a, b] for a in (0, 1) for b in (0, 1)})
+        in_plane.xreplace(
+            independent | {form[a + 1, b + 1]: X[a, b] for a in (0, 1) for b in (0, 1)}
+        )
         for _, X in forms
     )
     yield "By (72) their mean is", sp.factor(traces)
     constant, by_plane = sp.factor(traces).as_independent(M_cos, M_sin, as_Add=False)
     yield (
         "Sum over planes",
-        sp.Eq(expectation(G), quadratic_form.rhs / total * constant * sp.Sum(by_plane, *total.limits)),
+        sp.Eq(
+            expectation(G), quadratic_form.rhs / total * constant * sp.Sum(by_plane, *total.limits)
+        ),
     )
 
 
@@ -308,34 +324,47 @@ def quadratic_rate(mean_gradient: sp.Eq, matrix_M_ansatz: sp.Eq) -> Iterator[Ste
     "Quadratic closure",
     status=CLOSURE,
     follows_from=(gradient_ansatz, quadratic_rate),
-    note="The bare ansatz, averaged over the initialisation. The better one where most RoPE planes "
-    "are too slow to resolve T positions (RoPE base far above T).",
+    note="The bare ansatz, averaged over the initialisation. The nearer one where few RoPE planes "
+    "resolve T positions: at T = 10 for a RoPE base of 100 at d = 64, already of 10 at d = 16.",
 )
 def quadratic_closure(gradient_ansatz: sp.Eq, quadratic_rate: sp.Eq) -> Iterator[Step]:
     _, shape = gradient_ansatz.rhs.as_independent(R, as_Add=False)
-    yield "G follows the ansatz from the mean initial state on", sp.Eq(G, quadratic_rate.lhs * shape)
+    yield (
+        "G follows the ansatz from the mean initial state on",
+        sp.Eq(G, quadratic_rate.lhs * shape),
+    )
 
 
 @equation(
     "71a",
     "Linear closure",
     status=CLOSURE,
-    note="The paper's: under the bare ansatz (70) R would grow too steeply, as the attention off the "
-    "right action does not stay even. Good where most RoPE planes resolve T positions; too slow "
-    "elsewhere.",
+    note="The paper's: under the bare ansatz (70) R would grow too steeply, as the attention off "
+    "the right action does not stay even. Good where many RoPE planes resolve T positions (T = 10, "
+    "d = 64, base 10), low by up to a factor of 4 where few do (base 10^4, or d = 8).",
 )
 def linear_closure() -> Iterator[Step]:
-    yield "The shape found in simulations: one power of R and of 1 - R", sp.Eq(G, gamma * R * (1 - R))
+    yield (
+        "The shape found in simulations: one power of R and of 1 - R",
+        sp.Eq(G, gamma * R * (1 - R)),
+    )
 
 
-@equation("71", "Rate of the linear closure, matched", status=CLOSURE, follows_from=(linear_closure,))
+@equation(
+    "71", "Rate of the linear closure, matched", status=CLOSURE, follows_from=(linear_closure,)
+)
 def matched_rate(linear_closure: sp.Eq) -> Iterator[Step]:
     at_start = linear_closure.rhs.subs(R, 1 / T)
     yield "The ansatz holds at the start: there both must agree", sp.Eq(at_start, Gamma_0)
     yield "Solve for the rate", sp.Eq(gamma, sp.solve(at_start - Gamma_0, gamma)[0])
 
 
-@equation("14", "Rate of the linear closure", status=CLOSURE, follows_from=(matched_rate, initial_gradient))
+@equation(
+    "14",
+    "Rate of the linear closure",
+    status=CLOSURE,
+    follows_from=(matched_rate, initial_gradient),
+)
 def linear_rate(matched_rate: sp.Eq, initial_gradient: sp.Eq) -> Iterator[Step]:
     yield "Insert (73)", sp.Eq(gamma, matched_rate.rhs.subs(Gamma_0, initial_gradient.rhs))
 
@@ -352,7 +381,9 @@ def linear_rate(matched_rate: sp.Eq, initial_gradient: sp.Eq) -> Iterator[Step]:
 )
 def unit_vectors(*statements: sp.Eq) -> str:
     worst = sp.Float(0)
-    for length, angle in itertools.product(range(2, 8), (mp.mpf("0.07"), mp.mpf("0.9"), mp.mpf("2.9"))):
+    for length, angle in itertools.product(
+        range(2, 8), (mp.mpf("0.07"), mp.mpf("0.9"), mp.mpf("2.9"))
+    ):
         mean = sum(mp.expj(angle * position) for position in range(1, length + 1)) / length
         for statement in statements:
             claimed = numbers(statement.rhs, {T: length, r: 0}, {omega: {(0,): exact(angle)}})
@@ -360,18 +391,29 @@ def unit_vectors(*statements: sp.Eq) -> str:
     return f"T = 2..7, three frequencies, largest deviation {sp.N(worst, 1)}"
 
 
-@check(form_factor_closed, kind=Kind.IDENTITY, says="series of the positive sum (14c) at small angles, any T")
+@check(
+    form_factor_closed,
+    kind=Kind.IDENTITY,
+    says="series of the positive sum (14c) at small angles, any T",
+)
 def slow_planes(form_factor_closed: sp.Eq) -> str:
     angle, order = sp.Rational(1, 1000), 4
     for length in (2, 5, 20):
         at = {T: length, omega[r]: angle}
         claimed, expected = form_factor_closed.rhs.subs(at), form_factor_series(order).subs(at)
         remainder = (length * angle) ** (order + 2)
-        require(abs(sp.N(claimed - expected, 60)) < remainder, f"{claimed} but {expected} at T = {length}")
+        require(
+            abs(sp.N(claimed - expected, 60)) < remainder,
+            f"{claimed} but {expected} at T = {length}",
+        )
     return f"T = 2, 5, 20 at angle {angle}, up to the remainder of order {order + 2}"
 
 
-@check(exchangeable_ansatz, kind=Kind.IDENTITY, says="explicit rows: R on the right action, equal others, sum 1")
+@check(
+    exchangeable_ansatz,
+    kind=Kind.IDENTITY,
+    says="explicit rows: R on the right action, equal others, sum 1",
+)
 def explicit_rows(exchangeable_ansatz: sp.Eq) -> str:
     retrieved = sp.Rational(2, 7)
     for length in range(2, 7):
@@ -396,21 +438,30 @@ def exchangeable_differences(matrix_M_ansatz: sp.Eq, gradient_ansatz: sp.Eq) -> 
         head = head.with_attention(exchangeable(head.T, retrieved))
         by_q, by_k = head.gradient(Head.retrieval)
         factors = tuple(explicit_form_factor(head.T, angle) for angle in head.omega)
-        arrays = {query: entries(head.q), key: entries(head.k), omega: entries(head.omega), phi: entries(factors)}
+        arrays = {
+            query: entries(head.q),
+            key: entries(head.k),
+            omega: entries(head.omega),
+            phi: entries(factors),
+        }
         at = {**head.sizes(), R: exact(retrieved)}
         claimed = numbers(gradient_ansatz.rhs, at, arrays)
         worst = max(worst, close(claimed, sum(x**2 for x in by_q + by_k), "G"))
         for index in range(head.d // 2):
             pair = (index, index + head.d // 2)
             M = numbers(matrix_M_ansatz.rhs, at | {r: index}, arrays) / sp.sqrt(head.d)
-            for value, entry in zip(M * sp.Matrix([exact(head.k[e]) for e in pair]), pair, strict=True):
+            for value, entry in zip(
+                M * sp.Matrix([exact(head.k[e]) for e in pair]), pair, strict=True
+            ):
                 worst = max(worst, close(value, by_q[entry], "M"))
     return f"two (T, d), R = 0.15 and 0.8, largest deviation {sp.N(worst, 1)}"
 
 
 def explicit_form_factor(length: int, angle: mp.mpf) -> mp.mpf:
     """1 - |mean of T turned unit vectors|^2."""
-    return 1 - abs(sum(mp.expj(angle * position) for position in range(1, length + 1)) / length) ** 2
+    return (
+        1 - abs(sum(mp.expj(angle * position) for position in range(1, length + 1)) / length) ** 2
+    )
 
 
 @check(
@@ -421,7 +472,9 @@ def explicit_form_factor(length: int, angle: mp.mpf) -> mp.mpf:
 def sign_patterns(mean_quadratic_form: sp.Eq) -> str:
     rng = random.Random(72)
     for size in (2, 3):
-        X, mixing = (sp.Matrix(size, size, lambda *_: sp.Rational(rng.randint(-9, 9), 4)) for _ in range(2))
+        X, mixing = (
+            sp.Matrix(size, size, lambda *_: sp.Rational(rng.randint(-9, 9), 4)) for _ in range(2)
+        )
         patterns = [mixing * sp.Matrix(signs) for signs in itertools.product((-1, 1), repeat=size)]
         exact_mean = sum((x.T * X * x)[0] for x in patterns) / len(patterns)
         second_moment = sum((x * x.T for x in patterns), sp.zeros(size)) / len(patterns)
@@ -443,7 +496,10 @@ def sign_patterns_of_weights(mean_gradient: sp.Eq) -> str:
     rng = random.Random(73)
     scale = sp.Rational(3, 2)  # entries +-scale have variance scale^2
     for planes in (1, 2):
-        M = [(sp.Rational(rng.randint(1, 9), 4), sp.Rational(rng.randint(-9, -1), 4)) for _ in range(planes)]
+        M = [
+            (sp.Rational(rng.randint(1, 9), 4), sp.Rational(rng.randint(-9, -1), 4))
+            for _ in range(planes)
+        ]
         values = []
         for signs in itertools.product((-1, 1), repeat=4 * planes):
             signs_of = iter(signs)
@@ -451,9 +507,14 @@ def sign_patterns_of_weights(mean_gradient: sp.Eq) -> str:
             for m_re, m_im in M:
                 for turn in (1, -1):  # M on the key, its transpose on the query
                     re, im = (scale * next(signs_of) for _ in range(2))
-                    total += (m_re * re - turn * m_im * im) ** 2 + (m_re * im + turn * m_im * re) ** 2
+                    total += (m_re * re - turn * m_im * im) ** 2 + (
+                        m_re * im + turn * m_im * re
+                    ) ** 2
             values.append(total / (2 * planes))
-        arrays = {base: {(q,): M[q][part] for q in range(planes)} for part, base in enumerate((M_cos, M_sin))}
+        arrays = {
+            base: {(q,): M[q][part] for q in range(planes)}
+            for part, base in enumerate((M_cos, M_sin))
+        }
         claimed = numbers(mean_gradient.rhs, {d: 2 * planes, sigma2: scale**2}, arrays)
         require(claimed == sum(values) / len(values), f"{claimed} but {sum(values) / len(values)}")
     return "d = 2 and 4, residual 0"

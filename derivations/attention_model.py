@@ -54,8 +54,10 @@ class Head:
         rows = []
         for t in range(self.T):
             own = turned(self.q, self.T + 1 + t)
-            products = (sum(a.real * b.real + a.imag * b.imag for a, b in zip(own, other, strict=True))
-                        for other in keys)  # fmt: skip
+            products = [
+                sum((x * mp.conj(y)).real for x, y in zip(own, other, strict=True))
+                for other in keys
+            ]
             rows.append(
                 tuple(x / mp.sqrt(self.d) + y for x, y in zip(products, self.bias[t], strict=True))
             )
@@ -73,7 +75,9 @@ class Head:
     def moved(self, vector: str, index: int, by: mp.mpf) -> Head:
         """The head with one entry of ``"q"`` or ``"k"`` moved."""
         entries = getattr(self, vector)
-        return replace(self, **{vector: (*entries[:index], entries[index] + by, *entries[index + 1 :])})
+        return replace(
+            self, **{vector: (*entries[:index], entries[index] + by, *entries[index + 1 :])}
+        )
 
     def slope(self, vector: str, index: int, quantity: Callable[[Head], mp.mpf]) -> mp.mpf:
         """Central difference of ``quantity`` in one entry of ``"q"`` or ``"k"``."""
@@ -91,7 +95,8 @@ class Head:
         """The head with such a bias that its attention here is ``rows``."""
         plain = replace(self, bias=zeros(self.T)).logits()
         bias = tuple(
-            tuple(mp.log(a) - x for a, x in zip(*pair, strict=True)) for pair in zip(rows, plain, strict=True)
+            tuple(mp.log(a) - x for a, x in zip(*pair, strict=True))
+            for pair in zip(rows, plain, strict=True)
         )
         return replace(self, bias=bias)
 

@@ -116,11 +116,15 @@ def test_gradient_of_retrieval(sizes: tuple[int, int]) -> None:
         slopes = head.gradient(logits[t, column])
         slopes_of_u[head.T + 1 + t, column + 1] = sp.Float(slopes[0][1].item())
         for plane in range(half):
-            for statement, slope in zip((attention.logit_by_query, attention.logit_by_key), slopes, strict=True):
+            for statement, slope in zip(
+                (attention.logit_by_query, attention.logit_by_key), slopes, strict=True
+            ):
                 claimed = value(statement, {**at, r: plane}, arrays)
                 same(claimed[0], slope[plane])
                 same(claimed[1], slope[plane + half])
-    claimed = value(attention.retrieval_gradient, head.sizes, arrays | {attention.grad_u: slopes_of_u})
+    claimed = value(
+        attention.retrieval_gradient, head.sizes, arrays | {attention.grad_u: slopes_of_u}
+    )
     same(claimed, by_q[1])
     arrays |= {attention.M_cos: {}, attention.M_sin: {}}
     for plane in range(half):
@@ -250,4 +254,7 @@ def test_flow_of_planes(sizes: tuple[int, int]) -> None:
         same(value(attention_flow.size_flow, at, arrays), rate(lengths[0] + lengths[1]))
         same(value(attention_flow.conserved_imbalance, at, arrays), lengths[0] - lengths[1])
         assert abs(rate(lengths[0] - lengths[1]).item()) < 1e-14
-    same(value(attention_flow.gradient_without_closure, head.sizes, arrays), by_q @ by_q + by_k @ by_k)
+    same(
+        value(attention_flow.gradient_without_closure, head.sizes, arrays),
+        by_q @ by_q + by_k @ by_k,
+    )
