@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from typing import NoReturn
 
-from meanfield import closures
+from meanfield import closures, trust
 from meanfield.dynamics import SolverError
 from meanfield.parameters import SPACINGS, ParameterError, Parameters
 from meanfield.prediction import predict
@@ -161,7 +161,9 @@ def report(trajectory: Trajectory) -> str:
         closures.rate(closures.QUADRATIC, parameters),
         trajectory.start.C,
     ))  # fmt: skip
-    lines.append(f"closure {trajectory.closure}")
+    closure = closures.named(trajectory.closure)
+    lines.append(f"closure {closure.name}")
+    lines.append(f"  {trust.words(closure, parameters)}")
     lines.append("phases")
     lines.extend(f"  {line}" for line in trajectory.phases())
     lines.append("")

@@ -23,6 +23,7 @@ class Closure:
     rate(sum_phi2, qk_variance, d, T): the prefactor of G, from the sum over the RoPE planes.
     logit_R(D, D0, logit_R0, kappa): logit R as a function of D = Q - S along a solution, from the
         conserved quantity; None where it is not known in closed form.
+    onset_gap(D0, logit_R0, kappa): D where R = 1/2; None likewise.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Closure:
     jacobian: Callable[..., Any] = field(repr=False)
     rate: Callable[..., Any] = field(repr=False)
     logit_R: Callable[..., Any] | None = field(repr=False, default=None)
+    onset_gap: Callable[..., Any] | None = field(repr=False, default=None)
 
 
 LINEAR = Closure(
@@ -38,6 +40,7 @@ LINEAR = Closure(
     generated.jacobian_linear,
     generated.linear_rate,
     generated.logit_R_linear,
+    generated.onset_gap_linear,
 )
 QUADRATIC = Closure(
     "quadratic",
@@ -45,6 +48,7 @@ QUADRATIC = Closure(
     generated.jacobian_quadratic,
     generated.quadratic_rate,
     generated.logit_R_quadratic,
+    generated.onset_gap_quadratic,
 )
 CLOSURES = {closure.name: closure for closure in (LINEAR, QUADRATIC)}
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.integrate import solve_ivp
-from scipy.special import expit, logit
+from scipy.special import logit
 
 from meanfield import generated
 from meanfield.closures import Closure
@@ -21,7 +21,8 @@ from meanfield.parameters import ParameterError, Parameters, real
 
 Array = NDArray[np.float64]
 
-RTOL = 1e-11  # keeps the curve within 1e-8 of the exact quadrature, 1 - R included
+RTOL = 1e-12  # keeps the curve within 1e-8 of the exact quadrature, 1 - R included
+LONGEST = 1e100  # training time; the equations creep logarithmically long before
 FROM_QS = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, -1.0], [0.0, 0.0, 1.0]])  # (., Q, S) -> (., U, S)
 TO_QS = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 1.0], [0.0, 0.0, 1.0]])  # and back
 
@@ -94,8 +95,19 @@ def solve(
     rate: float,
     t_end: float,
     after: Curve | None = None,
+    method: str = "DOP853",
+    rtol: float = RTOL,
 ) -> Curve:
-    """Integrate (15) from the start, or on from the end of ``after``, to training time t_end."""
+    """Integrate (15) from the start, or on from the end of ``after``, to training time t_end.
+
+    method: one of SciPy's. In these variables the equations are not stiff, so an explicit one of
+    high order does best; "Radau", "BDF" and "LSODA" are given the generated Jacobian.
+    Raises SolverError if the integrator gives up, ParameterError if t_end is beyond reason.
+    """
+    if not 0 < t_end <= LONGEST:
+        raise ParameterError(
+            f"the training time lr * epochs must be above 0 and at most {LONGEST:g}, not {t_end:g}"
+        )
     N, K = float(parameters.N), float(parameters.K)
     U0, S0, C = start.Q - start.S, start.S, start.C
 
@@ -113,19 +125,21 @@ def solve(
 
     scale = 1 / math.sqrt(generated.kappa(N, K, rate))  # of U while attention locks on
     if after is None:
-        t, y = 0.0, np.array([logit(start.R), 0.0, 0.0])
+        t, y, first_step = 0.0, np.array([logit(start.R), 0.0, 0.0]), 0.1 * N * K * scale
     else:
-        t, y = after.end, after.pieces[-1](after.end)
-    solution = solve_ivp(
-        rhs,
-        (t, t_end),
-        y,
-        method="LSODA",
-        jac=jacobian,
-        rtol=RTOL,
-        atol=RTOL * 1e-3 * np.array([1.0, scale, scale / K]),
-        dense_output=True,
-    )
+        t, y, first_step = after.end, after.pieces[-1](after.end), after.pieces[-1].ts[-1] * 0.01
+    with np.errstate(invalid="ignore"):  # 0/0 in the error of a step on which nothing changes
+        solution = solve_ivp(
+            rhs,
+            (t, t_end),
+            y,
+            method=method,
+            rtol=rtol,
+            atol=rtol * np.array([1.0, scale * 1e-3, scale / K * 1e-3]),
+            first_step=min(first_step, t_end - t),
+            dense_output=True,
+            **({"jac": jacobian} if method in ("Radau", "BDF", "LSODA") else {}),
+        )
     if not solution.success or not np.all(np.isfinite(solution.y[:, -1])):
         raise SolverError(
             f"the equations could not be solved beyond epoch {solution.t[-1] / parameters.lr:.6g} "
@@ -134,8 +148,3 @@ def solve(
     earlier = () if after is None else after.pieces
     nfev = solution.nfev + (0 if after is None else after.nfev)
     return Curve(start, (*earlier, solution.sol), nfev)
-
-
-def retrieval(logit_R: Array) -> tuple[Array, Array]:
-    """Return R and 1 - R, each accurate near 0."""
-    return expit(logit_R), expit(-logit_R)

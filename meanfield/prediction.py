@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.special import expit, logit
 
-from meanfield import accuracy, closures, dynamics, generated
+from meanfield import accuracy, closures, dynamics, generated, trust
 from meanfield.closures import Closure
 from meanfield.dynamics import Curve, Start
 from meanfield.parameters import ParameterError, Parameters, nonnegative, positive
@@ -156,8 +156,10 @@ def _solve(
 
     if epochs is not None:
         return on(epochs * lr), epochs
-    gamma = closures.rate(closures.LINEAR, parameters)
-    onset = float(generated.onset_time_linear(parameters.N, parameters.K, parameters.T, gamma))
+    R_end = max(0.5, (1 + start.R) / 2)
+    lock = trust.closure_lock(closure, parameters, R_end=R_end)
+    V = lock.V / math.sqrt(generated.kappa(parameters.N, parameters.K, 1.0))
+    onset = float(generated.early_time(V, 0.0, parameters.N, parameters.K))
     curve = on(3 * onset)
     while rollout_error(curve, curve.end) > SATURATED and curve.end < LONGEST * onset:
         curve = on(4 * curve.end, curve)
