@@ -171,7 +171,7 @@ class Logic:
         return own / actions, (every.sum() - own) / (actions * (actions - 1))
 
 
-def test_retrieval_dynamics() -> None:
+def test_retrieval_growth() -> None:
     head, rng = drawn(3, 4), random.Random(64)
     states, actions = 3, 2
     generator = torch.Generator().manual_seed(64)
