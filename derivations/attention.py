@@ -13,7 +13,7 @@ import sympy as sp
 from sympy.simplify.fu import TR8
 
 from derivations.attention_model import (
-    STEP, Head, by_position, entries, exact, mp, random_heads,
+    STEP, Head, Real, by_position, entries, exact, mp, random_heads,
 )  # fmt: skip
 from derivations.definitions import attention, retrieval
 from derivations.equation import Kind, Status, Step, check, equation, require, tested_with_torch
@@ -335,7 +335,7 @@ def plane_sum(summand: sp.Expr) -> sp.Expr:
 # --- checks --------------------------------------------------------------------------------------
 
 
-def close(claimed: sp.Expr, measured: sp.Expr | mp.mpf, what: str) -> sp.Float:
+def close(claimed: sp.Expr, measured: sp.Expr | Real, what: str) -> sp.Float:
     """Relative deviation of two numbers; refuses more than central differences explain."""
     measured = measured if isinstance(measured, sp.Expr) else exact(measured)
     gap = abs(sp.N(claimed, 30) - measured)
@@ -365,7 +365,7 @@ def positions(head: Head) -> list[tuple[int, int]]:
     ]
 
 
-def logit_at(row: int, column: int) -> Callable[[Head], mp.mpf]:
+def logit_at(row: int, column: int) -> Callable[[Head], Real]:
     """The attention logit at a pair of positions, as a function of the head."""
     return lambda head: head.logits()[row - head.T - 1][column - 1]
 
@@ -431,7 +431,7 @@ def softmax_differences(softmax_slope: sp.Eq, retrieval_slope: sp.Eq) -> str:
     return f"every attention entry at two (T, d), largest deviation {sp.N(worst, 1)}"
 
 
-def _with_logit_moved(head: Head, row: int, column: int, by: mp.mpf) -> Head:
+def _with_logit_moved(head: Head, row: int, column: int, by: Real) -> Head:
     bias = [list(biases) for biases in head.bias]
     bias[row - head.T - 1][column - 1] += by
     return replace(head, bias=tuple(map(tuple, bias)))
@@ -484,11 +484,11 @@ def one_step_down(
     worst = sp.Float(0)
     states, actions, own, off, total = 7, 4, mp.mpf("2.5"), mp.mpf("0.3"), mp.mpf("0.6")
 
-    def lead(R: mp.mpf) -> mp.mpf:
+    def lead(R: Real) -> Real:
         right = R * own + (1 - R) / actions * (own + (actions - 1) * off)
         return right - (total - right) / (states - 1)
 
-    def loss(R: mp.mpf) -> mp.mpf:
+    def loss(R: Real) -> Real:
         return mp.log(1 + (states - 1) * mp.exp(-lead(R)))
 
     slope_names = [sp.IndexedBase(name, real=True) for name in ("R_q", "R_k", "L_q", "L_k")]
@@ -504,7 +504,7 @@ def one_step_down(
         )
         arrays = {name: entries(slope) for name, slope in zip(slope_names, slopes, strict=True)}
 
-        def at(time: mp.mpf, head: Head = head, slopes: tuple = slopes) -> mp.mpf:
+        def at(time: Real, head: Head = head, slopes: tuple = slopes) -> Real:
             q, k = (
                 tuple(x - time * s for x, s in zip(vector, slope, strict=True))
                 for vector, slope in zip((head.q, head.k), slopes[2:], strict=True)

@@ -29,6 +29,7 @@ from derivations.attention import (
 )
 from derivations.attention_model import (
     Head,
+    Real,
     entries,
     exact,
     exchangeable,
@@ -221,7 +222,7 @@ def _by_resultant(term: sp.Expr) -> sp.Expr:
     for total in term.atoms(sp.Sum):
         require(set(total.limits) == {sp.Tuple(*PREDICTORS), sp.Tuple(j, 1, T)}, "another range")
         shifted = sp.expand(total.function.subs(i, T + other_j), trig=True)
-        named = {}
+        named: dict[sp.Expr, sp.Symbol] = {}
         for position in (j, other_j):
             named |= {sp.cos(omega[r] * position): _SUMS[0], sp.sin(omega[r] * position): _SUMS[1]}
         term = term.xreplace({total: shifted.xreplace(named)})
@@ -457,7 +458,7 @@ def exchangeable_differences(matrix_M_ansatz: sp.Eq, gradient_ansatz: sp.Eq) -> 
     return f"two (T, d), R = 0.15 and 0.8, largest deviation {sp.N(worst, 1)}"
 
 
-def explicit_form_factor(length: int, angle: mp.mpf) -> mp.mpf:
+def explicit_form_factor(length: int, angle: Real) -> Real:
     """1 - |mean of T turned unit vectors|^2."""
     return (
         1 - abs(sum(mp.expj(angle * position) for position in range(1, length + 1)) / length) ** 2

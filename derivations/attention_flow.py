@@ -40,7 +40,18 @@ from derivations.attention_closures import (
     quadratic_closure,
     quadratic_rate,
 )
-from derivations.attention_model import STEP, Head, Row, entries, exact, mp, random_heads, softmax
+from derivations.attention_model import (
+    STEP,
+    Complex,
+    Head,
+    Real,
+    Row,
+    entries,
+    exact,
+    mp,
+    random_heads,
+    softmax,
+)
 from derivations.equation import Kind, Status, Step, check, equation, require, tested_with_torch
 from derivations.sums import numbers
 from derivations.symbols import F, G, R, T, d, g0, gamma, i, j, r, sigma2, t
@@ -221,26 +232,26 @@ def size_from_imbalance(
 # --- checks --------------------------------------------------------------------------------------
 
 
-def products(head: Head) -> list[mp.mpc]:
+def products(head: Head) -> list[Complex]:
     """p_r of every plane, complex."""
     return [
         q * mp.conj(k) for q, k in zip(complex_planes(head.q), complex_planes(head.k), strict=True)
     ]
 
 
-def complex_planes(vector: Row) -> list[mp.mpc]:
+def complex_planes(vector: Row) -> list[Complex]:
     """Plane r of a query or key as a complex number."""
     half = len(vector) // 2
     return [mp.mpc(*pair) for pair in zip(vector[:half], vector[half:], strict=True)]
 
 
-def sizes(head: Head) -> list[mp.mpf]:
+def sizes(head: Head) -> list[Real]:
     """|q_r|^2 + |k_r|^2 of every plane."""
     planes = zip(complex_planes(head.q), complex_planes(head.k), strict=True)
     return [abs(q) ** 2 + abs(k) ** 2 for q, k in planes]
 
 
-def logits_of(head: Head, p: list[mp.mpc]) -> list[list[mp.mpf]]:
+def logits_of(head: Head, p: list[Complex]) -> list[list[Real]]:
     """(T, T): Re sum_r p_r exp(i omega_r (i - j)) / sqrt(d)."""
     return [
         [
@@ -255,12 +266,12 @@ def logits_of(head: Head, p: list[mp.mpc]) -> list[list[mp.mpf]]:
     ]
 
 
-def retrieval_of(head: Head, p: list[mp.mpc]) -> mp.mpf:
+def retrieval_of(head: Head, p: list[Complex]) -> Real:
     """R as a function of the p_r alone."""
-    return sum(softmax(row)[t] for t, row in enumerate(logits_of(head, p))) / head.T
+    return sum(softmax(tuple(row))[t] for t, row in enumerate(logits_of(head, p))) / head.T
 
 
-def slope_in_product(head: Head, index: int, direction: mp.mpc) -> mp.mpf:
+def slope_in_product(head: Head, index: int, direction: Complex) -> Real:
     """Central difference of R in p_r, along the real (1) or the imaginary axis (i)."""
     p = products(head)
     ahead, behind = (
@@ -270,7 +281,7 @@ def slope_in_product(head: Head, index: int, direction: mp.mpc) -> mp.mpf:
     return (ahead - behind) / (2 * STEP)
 
 
-def after(head: Head, time: mp.mpf, slopes: tuple[Row, Row]) -> Head:
+def after(head: Head, time: Real, slopes: tuple[Row, Row]) -> Head:
     """The head after ``time`` at the velocities ``slopes`` of q and k."""
     q, k = (
         tuple(x + time * slope for x, slope in zip(vector, speed, strict=True))
@@ -331,8 +342,8 @@ def step_of_all_weights(
     worst, drive = sp.Float(0), mp.mpf("0.7")
     for head in random_heads():
         gradient = head.gradient(Head.retrieval)
-        speeds = tuple(tuple(drive * slope for slope in part) for part in gradient)
-        ahead, behind = (after(head, step, speeds) for step in (STEP, -STEP))
+        by_q, by_k = (tuple(drive * slope for slope in part) for part in gradient)
+        ahead, behind = (after(head, step, (by_q, by_k)) for step in (STEP, -STEP))
         arrays = state_of(head) | {H_re: {}, H_im: {}}
         for index in range(head.d // 2):
             arrays[H_re][index,] = exact(slope_in_product(head, index, mp.mpc(1)))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any, TypeAlias
 
 import sympy as sp
 from mpmath import MPContext
@@ -21,7 +22,9 @@ mp.dps = DIGITS
 STEP = mp.mpf(10) ** -12  # of central differences: their error is about STEP**2
 SIZES = ((4, 2), (3, 4))  # (T, d)
 
-Row = tuple[mp.mpf, ...]
+Real: TypeAlias = Any  # a number of that context; mpmath has no types
+Complex: TypeAlias = Any
+Row: TypeAlias = tuple[Real, ...]
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,7 @@ class Head:
     def logits(self) -> tuple[Row, ...]:
         """(T, T): product of query and key, each turned at its own position, over sqrt(d)."""
 
-        def turned(vector: Row, position: int) -> list[mp.mpc]:
+        def turned(vector: Row, position: int) -> list[Complex]:
             pairs = zip(vector[: self.d // 2], vector[self.d // 2 :], self.omega, strict=True)
             return [mp.mpc(first, second) * mp.expj(w * position) for first, second, w in pairs]
 
@@ -67,24 +70,23 @@ class Head:
         """(T, T): softmax of each row of logits."""
         return tuple(softmax(row) for row in self.logits())
 
-    def retrieval(self) -> mp.mpf:
+    def retrieval(self) -> Real:
         """R: mean attention on the right action, the diagonal."""
         rows = self.attention()
         return sum(rows[t][t] for t in range(self.T)) / self.T
 
-    def moved(self, vector: str, index: int, by: mp.mpf) -> Head:
+    def moved(self, vector: str, index: int, by: Real) -> Head:
         """The head with one entry of ``"q"`` or ``"k"`` moved."""
-        entries = getattr(self, vector)
-        return replace(
-            self, **{vector: (*entries[:index], entries[index] + by, *entries[index + 1 :])}
-        )
+        entries = list(getattr(self, vector))
+        entries[index] += by
+        return replace(self, q=tuple(entries)) if vector == "q" else replace(self, k=tuple(entries))
 
-    def slope(self, vector: str, index: int, quantity: Callable[[Head], mp.mpf]) -> mp.mpf:
+    def slope(self, vector: str, index: int, quantity: Callable[[Head], Real]) -> Real:
         """Central difference of ``quantity`` in one entry of ``"q"`` or ``"k"``."""
         ahead, behind = (quantity(self.moved(vector, index, step)) for step in (STEP, -STEP))
         return (ahead - behind) / (2 * STEP)
 
-    def gradient(self, quantity: Callable[[Head], mp.mpf]) -> tuple[Row, Row]:
+    def gradient(self, quantity: Callable[[Head], Real]) -> tuple[Row, Row]:
         """Central differences of ``quantity`` in all entries of q and of k."""
         by_q, by_k = (
             tuple(self.slope(vector, index, quantity) for index in range(self.d)) for vector in "qk"
@@ -116,7 +118,7 @@ def zeros(T: int) -> tuple[Row, ...]:
     return ((mp.mpf(0),) * T,) * T
 
 
-def exchangeable(T: int, R: mp.mpf) -> tuple[Row, ...]:
+def exchangeable(T: int, R: Real) -> tuple[Row, ...]:
     """The same attention R on the right action of every row, the rest spread evenly."""
     return tuple(tuple(R if j == t else (1 - R) / (T - 1) for j in range(T)) for t in range(T))
 
@@ -147,6 +149,6 @@ def by_position(rows: tuple[Row, ...]) -> dict[tuple[int, ...], sp.Float]:
     return {(T + 1 + t, j + 1): exact(rows[t][j]) for t in range(T) for j in range(T)}
 
 
-def exact(value: mp.mpf) -> sp.Float:
+def exact(value: Real) -> sp.Float:
     """The same number for SymPy."""
     return sp.Float(value, DIGITS)
