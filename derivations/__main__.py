@@ -17,7 +17,7 @@ import sympy as sp
 from tabulate import tabulate
 from tqdm import tqdm
 
-from derivations.equation import Equation
+from derivations.equation import Equation, Status
 from derivations.registry import (
     CHECKS, EQUATIONS, Outcome, checks_of, find, followers_of, in_paper_order, run,
 )  # fmt: skip
@@ -34,13 +34,15 @@ def check_all() -> list[Outcome]:
 
 
 def verdict(equation: Equation, outcomes: Sequence[Outcome]) -> str:
-    """ "ok", "FAILED", "tests" (checked in the tests only) or "definition"."""
+    """ "ok", "FAILED", "tests" (checked in the tests only), "-" for a definition, or "UNCHECKED"."""
     own = [outcome.ok for outcome in outcomes if equation in outcome.check.covers]
     if False in own:
         return "FAILED"
     if True in own:
         return "ok"
-    return "tests" if own else "definition"
+    if own:
+        return "tests"
+    return "-" if equation.status is Status.DEFINITION else "UNCHECKED"
 
 
 def table(outcomes: Sequence[Outcome]) -> str:

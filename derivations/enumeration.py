@@ -11,10 +11,13 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import TypeAlias
 
 import sympy as sp
 
 from derivations import symbols as sym
+
+Arrays: TypeAlias = dict[sp.IndexedBase, dict[tuple[int, ...], sp.Expr]]  # index tuples from 1
 
 SIZES = ((2, 2, 2), (3, 2, 2), (3, 2, 3), (4, 3, 2), (2, 3, 3))  # (N, K, T)
 
@@ -93,7 +96,7 @@ class SmallModel:
         exact = {symbol: sp.Rational(f.numerator, f.denominator) for symbol, f in values.items()}
         return {sym.N: N, sym.K: K, sym.T: T, **exact}
 
-    def arrays(self) -> dict[sp.IndexedBase, dict[tuple[int, ...], sp.Rational]]:
+    def arrays(self) -> Arrays:
         """W, P and A as ``sums.numbers`` takes them: index tuples from 1, predictors T+1..2T."""
         actions = range(self.K)
         return {

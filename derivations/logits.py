@@ -18,7 +18,7 @@ from derivations.definitions import (
     row_sum,
     values,
 )
-from derivations.enumeration import small_models
+from derivations.enumeration import Arrays, SmallModel, small_models
 from derivations.equation import Kind, Step, check, equation, require
 from derivations.sums import (
     average_over_action,
@@ -222,27 +222,80 @@ def mean_correct_logit(right_logit_ordered: sp.Eq, retrieval: sp.Eq) -> Iterator
     yield "Collect Q and S", sp.Eq(y_c, by_overlap(in_R, R))
 
 
+def arrays_of(model: SmallModel, actions: tuple[int, ...], states: tuple[int, ...], t: int) -> Arrays:
+    """Every array of one sequence as seen from prediction t: W, P, A, a, x, z, y, teacher's y."""
+    position, letters = model.T + 1 + t, range(model.N)
+    z_values = {
+        (position, q + 1): sum(
+            (sp.Rational(model.A[t][p]) for p in range(model.T) if actions[p] == q), sp.Integer(0)
+        )
+        for q in range(model.K)
+    }
+    logit_values = {
+        (position, q + 1): sp.Rational(model.logit(actions, t, states[t], q)) for q in letters
+    }
+    return model.arrays() | {
+        a: {(q + 1,): action + 1 for q, action in enumerate(actions)},
+        x: {(position, q + 1): int(states[t] == q) for q in letters},
+        z: z_values,
+        y: logit_values,
+        y_teacher: {(position, q + 1): int(states[t + 1] == q) for q in letters},
+    }
+
+
+def sequences() -> Iterator[tuple[SmallModel, tuple[int, ...], tuple[int, ...], int, dict]]:
+    """A few words of every small model, at every prediction t, with the sizes and the position."""
+    for model in small_models():
+        for actions, states in itertools.islice(model.words(), 0, None, 5):
+            for t in range(model.T):
+                yield model, actions, states, t, {N: model.N, K: model.K, T: model.T, i: model.T + 1 + t}
+
+
 @check(
+    right_logit_by_teacher,
+    right_logit_written_out,
     right_logit_by_action,
+    mixture,
     kind=Kind.ENUMERATION,
-    says="one sequence at a time: the sum over actions is the logit that (4), (6) give",
+    says="one sequence at a time: the logit of the right state and the mixed matrix by (1), (4), (6)",
 )
-def each_sequence(right_logit_by_action: sp.Eq) -> str:
+def each_sequence(by_teacher: sp.Eq, written_out: sp.Eq, by_action: sp.Eq, mixture: sp.Eq) -> str:
+    count = 0
+    for model, actions, states, t, sizes in sequences():
+        arrays = arrays_of(model, actions, states, t)
+        exact = sp.Rational(model.logit(actions, t, states[t], states[t + 1]))
+        for statement in (by_teacher, written_out, by_action):
+            claimed = numbers(statement.rhs, sizes, arrays)
+            require(claimed == exact, f"{claimed} instead of {exact}")
+        corner = {**sizes, n: 1, m: 2}
+        mixed = sum(model.A[t][p] * model.W[actions[p]][0][1] for p in range(model.T))
+        claimed = numbers(mixture.rhs, corner, arrays)
+        require(claimed == sp.Rational(mixed), f"mixture {claimed} instead of {mixed}")
+        count += 1
+    return f"{count} predictions, residual 0"
+
+
+@check(
+    averaged_over_state,
+    kind=Kind.ENUMERATION,
+    says="one action sequence at a time: the right logit averaged over the initial state",
+)
+def each_action_sequence(averaged_over_state: sp.Eq) -> str:
     count = 0
     for model in small_models():
-        for actions, states in itertools.islice(model.words(), 8):
-            for t in range(model.T):
-                position = model.T + 1 + t
-                arrays = model.arrays() | {
-                    a: {(q + 1,): action + 1 for q, action in enumerate(actions)},
-                    x: {(position, q + 1): int(states[t] == q) for q in range(model.N)},
-                }
-                sizes = {N: model.N, K: model.K, T: model.T, i: position}
-                claimed = numbers(right_logit_by_action.rhs, sizes, arrays)
-                exact = model.logit(actions, t, states[t], states[t + 1])
-                require(claimed == sp.Rational(exact), f"{claimed} instead of {exact}")
-                count += 1
-    return f"{count} predictions, residual 0"
+        by_actions: dict[tuple[int, ...], list[tuple[int, ...]]] = {}
+        for actions, states in model.words():
+            by_actions.setdefault(actions, []).append(states)
+        for (actions, chains), t in itertools.product(list(by_actions.items())[::3], range(model.T)):
+            logit_values = [model.logit(actions, t, chain[t], chain[t + 1]) for chain in chains]
+            exact = sp.Rational(sum(logit_values)) / model.N
+            sizes = {N: model.N, K: model.K, T: model.T, i: model.T + 1 + t}
+            (inside,) = averaged_over_state.rhs.atoms(expectation)
+            outside = averaged_over_state.rhs / inside
+            claimed = outside * numbers(inside.args[0], sizes, arrays_of(model, actions, chains[0], t))
+            require(claimed == exact, f"{claimed} instead of {exact}")
+            count += 1
+    return f"{count} averages, residual 0"
 
 
 @check(
@@ -340,6 +393,19 @@ def margin(mean_other_logit: sp.Eq) -> Iterator[Step]:
         "The right logit's lead over the others",
         sp.Eq(Delta, sp.factor(y_c - mean_other_logit.rhs)),
     )
+
+
+@check(any_logit, kind=Kind.ENUMERATION, says="one sequence at a time: every logit by (1), (4), (6)")
+def each_logit(any_logit: sp.Eq) -> str:
+    count = 0
+    for model, actions, states, t, sizes in sequences():
+        arrays = arrays_of(model, actions, states, t)
+        for index in range(model.N):
+            claimed = numbers(any_logit.rhs, {**sizes, n: index + 1}, arrays)
+            exact = sp.Rational(model.logit(actions, t, states[t], index))
+            require(claimed == exact, f"logit {index}: {claimed} instead of {exact}")
+            count += 1
+    return f"{count} logits, residual 0"
 
 
 @check(

@@ -18,7 +18,7 @@ from derivations.dynamics import (
 from derivations.equation import Kind, Step, check, equation, require
 from derivations.logits import margin, mean_correct_logit
 from derivations.loss import error_signal
-from derivations.symbols import C, Delta, K, N, Q, R, S, T, g, g0, gamma, t, y_c
+from derivations.symbols import C, Delta, G, K, N, Q, R, S, T, g, g0, gamma, t, y_c
 
 U_0, V_0, R_0 = sp.Symbol("U_0", real=True), sp.Symbol("V_0", real=True), sp.Symbol("R_0", positive=True)
 dummy = sp.Symbol("R'", positive=True)  # integration variables
@@ -305,6 +305,26 @@ def exact_solution(
     worst = max(worst, abs(claimed_time - end[t]) / end[t])
     require(worst < 1e-6, f"deviation {worst:.1e}")
     return f"R from {begin[R]} to {end[R]:.3f}; largest deviation {worst:.0e}"
+
+
+@check(
+    first_integral,
+    kind=Kind.NUMERIC,
+    says="along (15) solved by Runge-Kutta with an unusual closure, adaptive quadrature over R",
+)
+def first_integral_along_flow(first_integral: sp.Eq) -> str:
+    unusual = gamma * R ** sp.Rational(3, 2) * (1 - R) ** 2 * (1 + R)
+    growth_of_R = linear_growth.statement.rhs / (R * (1 - R)) * (unusual / gamma)
+    flow = sp.Eq(G, growth_of_R), alignment_dynamics.statement, off_target_dynamics.statement
+    begin, *_, end = solved(flow, SIZES, START, end=60.0, steps=3000)
+    (integral,) = first_integral.rhs.atoms(sp.Integral)
+    integrand = integral.function.replace(shape, lambda value: unusual.subs(R, value)).subs(SIZES)
+    factor = float(first_integral.rhs.subs(integral, 1))
+    passed = mpmath.quad(sp.lambdify(dummy, integrand, modules="mpmath"), [begin[R], end[R]])
+    left = float(first_integral.lhs.subs({U: gap_of(end), U_0: gap_of(begin)}))
+    gap = abs(float(factor * passed) - left)
+    require(gap < 1e-8, f"{factor * passed} instead of {left}")
+    return f"R from {begin[R]} to {end[R]:.3f}; deviation {gap:.0e}"
 
 
 @check(

@@ -148,11 +148,22 @@ def average_over_action(expr: sp.Expr, action: sp.Expr, index: sp.Symbol) -> sp.
     return over(expr.xreplace({action: index}), index) / K
 
 
-def numbers(expr: sp.Expr, sizes: dict[sp.Symbol, int], arrays: dict[sp.IndexedBase, dict]):
-    """Evaluate ``expr`` exactly at given sizes (N, K, T, ...) and arrays (index tuple -> number)."""
-    explicit = expr.subs(sizes).doit()
-    while entries := {entry for entry in explicit.atoms(sp.Indexed) if not entry.atoms(sp.Indexed) - {entry}}:
-        explicit = explicit.xreplace(
-            {entry: arrays[entry.base][tuple(map(int, entry.indices))] for entry in entries}
-        )
-    return explicit
+def numbers(expr: sp.Expr, values: dict[sp.Symbol, sp.Expr], arrays: dict[sp.IndexedBase, dict]) -> sp.Expr:
+    """Evaluate ``expr`` exactly: symbols (sizes, free indices) from ``values``, entries from ``arrays``.
+
+    arrays: index tuple -> number, for every base.  Sums are carried out term by term.
+    """
+    if isinstance(expr, sp.Indexed):
+        indices = (numbers(index, values, arrays) for index in expr.indices)
+        return sp.sympify(arrays[expr.base][tuple(map(int, indices))])
+    if isinstance(expr, sp.Symbol):
+        return sp.sympify(values.get(expr, expr))
+    if isinstance(expr, sp.Sum):
+        (index, low, high), *outer = expr.limits[::-1]
+        inner = sp.Sum(expr.function, *outer[::-1]) if outer else expr.function
+        first, last = (int(numbers(bound, values, arrays)) for bound in (low, high))
+        terms = (numbers(inner, {**values, index: q}, arrays) for q in range(first, last + 1))
+        return sp.Add(*terms)
+    if not expr.args:
+        return expr
+    return expr.func(*(numbers(argument, values, arrays) for argument in expr.args))
