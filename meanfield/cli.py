@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from typing import NoReturn
 
-from meanfield import closures, trust
+from meanfield import closures, plot, trust
 from meanfield.dynamics import SolverError
 from meanfield.parameters import SPACINGS, ParameterError, Parameters
 from meanfield.prediction import predict
@@ -131,6 +131,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = command.parse_args(argv)
     try:
         parameters = Parameters(**{name: getattr(options, name) for name in PARAMETERS})
+        if options.plot is not None:
+            plot.check(options.plot)
         for path in (options.npz, options.plot):
             if path is not None:
                 check_writable(path)
@@ -139,6 +141,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
         if options.npz is not None:
             trajectory.to_npz(options.npz)
+        if options.plot is not None:
+            plot.plot(trajectory, options.plot)
     except (ParameterError, TrajectoryFileError, SolverError) as error:
         command.error(str(error))
     if options.json:

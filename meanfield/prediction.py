@@ -21,7 +21,7 @@ Array = NDArray[np.float64]
 Error = Callable[[Any], Array]
 
 SATURATED = 0.01  # rollout error at which training is called saturated
-LONGEST = 4**12  # times the estimated onset: no horizon is chosen beyond it
+LONGEST = 4**10  # times the estimated onset: no horizon is chosen beyond it
 
 
 def predict(
@@ -56,8 +56,10 @@ def predict(
         epochs = positive("epochs", epochs)
     if isinstance(points, bool) or not isinstance(points, int) or points < 2:
         raise ParameterError(f"points must be an integer of at least 2, not {points!r}")
-    chosen = closures.named(closure) if isinstance(closure, str) else (
-        closures.from_expression(closure, parameters)
+    chosen = (
+        closures.named(closure)
+        if isinstance(closure, str)
+        else (closures.from_expression(closure, parameters))
     )
     rate = closures.rate(chosen, parameters)
     if thermodynamic_limit:
@@ -72,9 +74,20 @@ def predict(
         )
 
     curve, epochs = _solve(parameters, chosen, start, rate, epochs, rollout_error)
+    steps = _steps(curve, epochs * parameters.lr)
+    logit_R_at_steps, wrong_at_steps = curve(steps)[0], rollout_error(curve, steps)
 
-    def first(reached: Callable[[Any], Any]) -> float | None:
-        return _first_crossing(reached, _steps(curve, epochs * parameters.lr), parameters.lr)
+    def logit_R_reaches(goal: float) -> float | None:
+        t = _first_zero(lambda t: curve(t)[0] - goal, steps, logit_R_at_steps - goal)
+        return None if t is None else t / parameters.lr
+
+    def rollout_error_falls_to(goal: float) -> float | None:
+        def above(t: float) -> Array:  # in logarithms, as the error falls like an exponential
+            return math.log(goal) - np.log(rollout_error(curve, t))
+
+        with np.errstate(divide="ignore"):  # no error left at all
+            t = _first_zero(above, steps, math.log(goal) - np.log(wrong_at_steps))
+        return None if t is None else t / parameters.lr
 
     epoch = np.linspace(0.0, epochs, points)
     logit_R, Q, S = curve(np.minimum(epoch * parameters.lr, curve.end))
@@ -82,7 +95,6 @@ def predict(
     margin = _margin(parameters, start, logit_R, Q, S)
     right, other = deviations(R, Q, S)
     next_token_error = accuracy.next_token_error(margin, right, other, parameters.N)
-    tenth = logit(start.R + 0.1 * (1 - start.R))
     return Trajectory(
         parameters=parameters,
         closure=chosen.name,
@@ -99,17 +111,15 @@ def predict(
         sigma_o=other,
         next_token_error=next_token_error,
         rollout_error=generated.rollout_error(next_token_error, parameters.N, parameters.T),
-        heuristic_end_epoch=first(lambda t: curve(t)[0] - tenth),
-        onset_epoch=first(lambda t: curve(t)[0]),
-        rollout_half_epoch=first(lambda t: 0.5 - rollout_error(curve, t)),
-        saturation_epoch=first(lambda t: SATURATED - rollout_error(curve, t)),
+        heuristic_end_epoch=logit_R_reaches(logit(start.R + 0.1 * (1 - start.R))),
+        onset_epoch=logit_R_reaches(0.0),
+        rollout_half_epoch=rollout_error_falls_to(0.5),
+        saturation_epoch=rollout_error_falls_to(SATURATED),
     )
 
 
 def _margin(parameters: Parameters, start: Start, logit_R: Any, Q: Any, S: Any) -> Array:
-    return np.asarray(
-        generated.margin(expit(logit_R), Q, S, start.C, parameters.N, parameters.K)
-    )
+    return np.asarray(generated.margin(expit(logit_R), Q, S, start.C, parameters.N, parameters.K))
 
 
 def _deviations(
@@ -160,16 +170,19 @@ def _solve(
     lock = trust.closure_lock(closure, parameters, R_end=R_end)
     V = lock.V / math.sqrt(generated.kappa(parameters.N, parameters.K, 1.0))
     onset = float(generated.early_time(V, 0.0, parameters.N, parameters.K))
-    curve = on(3 * onset)
-    while rollout_error(curve, curve.end) > SATURATED and curve.end < LONGEST * onset:
+    curve = on(2 * onset)
+
+    def learned(t: Any) -> Any:
+        return (curve(t)[0] >= 0) & (rollout_error(curve, t) <= SATURATED)
+
+    while not learned(curve.end) and curve.end < LONGEST * onset:
         curve = on(4 * curve.end, curve)
     steps = _steps(curve, curve.end)
-    saturated = _first_crossing(lambda t: SATURATED - rollout_error(curve, t), steps, 1.0)
-    locked = _first_crossing(lambda t: curve(t)[0], steps, 1.0)
-    if saturated is not None:
-        t_end = 1.3 * max(saturated, locked or 0.0)
+    done, locked = np.flatnonzero(learned(steps)), np.flatnonzero(curve(steps)[0] >= 0)
+    if done.size:
+        t_end = 1.3 * max(steps[done[0]], onset)
     else:
-        t_end = 4 * (onset if locked is None else locked)
+        t_end = 4 * max(steps[locked[0]] if locked.size else 0.0, onset)
     epochs = _round_up(t_end / lr)
     return (curve if epochs * lr <= curve.end else on(epochs * lr, curve)), epochs
 
@@ -187,15 +200,15 @@ def _steps(curve: Curve, t_end: float) -> Array:
     return np.append(steps[steps < t_end], t_end)
 
 
-def _first_crossing(
-    reached: Callable[[Any], Any], steps: Array, lr: float
-) -> float | None:
-    """Return the first epoch at which ``reached`` is no longer negative, None if there is none."""
-    positive_at = np.flatnonzero(reached(steps) >= 0)
-    if not positive_at.size:
+def _first_zero(f: Callable[[float], Any], steps: Array, at_steps: Array) -> float | None:
+    """Return the first time at which f is no longer negative, None if there is none.
+
+    steps: times close enough for f not to change sign twice in between; at_steps: f there.
+    """
+    reached = np.flatnonzero(at_steps >= 0)
+    if not reached.size:
         return None
-    right = int(positive_at[0])
-    if right == 0:
-        return 0.0
-    t = brentq(lambda t: float(reached(t)), steps[right - 1], steps[right], rtol=1e-12)
-    return float(t) / lr
+    right = int(reached[0])
+    if right == 0 or at_steps[right] == 0:
+        return float(steps[right])
+    return float(brentq(lambda t: float(f(t)), steps[right - 1], steps[right], rtol=1e-12))

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from scipy.special import expit, log_expit, logit
 
 from meanfield import closures, generated, panels
-from meanfield.parameters import ParameterError, rope_frequency
+from meanfield.parameters import SPACINGS, ParameterError, rope_frequency
 
 Array = NDArray[np.float64]
 
@@ -107,6 +107,8 @@ def predict_many(
     shape = arrays["N"].shape
     flat = {name: values.reshape(-1, 1) for name, values in arrays.items()}
     epoch = np.asarray(epochs, float)
+    if rope_spacing not in SPACINGS:
+        raise ParameterError(f'rope_spacing must be "power" or "linear", not {rope_spacing!r}')
     if not np.all((epoch >= 0) & (epoch <= 1e100)):
         raise ParameterError("epochs must lie between 0 and 1e100")
     epoch = np.array(np.broadcast_to(epoch, (*shape, *epoch.shape[-1:])))

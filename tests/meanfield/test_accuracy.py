@@ -1,0 +1,139 @@
+"""The accuracy integral against 30-digit arithmetic, its variances against sampling."""
+
+import math
+
+import mpmath
+import numpy as np
+import pytest
+from scipy.integrate import quad
+from scipy.special import log_ndtr, ndtr
+
+from meanfield import Parameters, accuracy
+
+
+def by_mpmath(margin, sigma_c, sigma_o, N):
+    """Return (17) as 1 - a, by a very fine trapezoid rule in 30 digits."""
+    with mpmath.workdps(30):
+        peak = -margin * sigma_c / (sigma_c**2 + sigma_o**2)
+        step = mpmath.mpf(min(1.0, sigma_o / sigma_c)) / 12
+        count = int(14 / step)
+
+        def integrand(k):
+            z = peak + k * step
+            above = mpmath.erfc((margin + sigma_c * z) / (sigma_o * mpmath.sqrt(2))) / 2
+            return -mpmath.npdf(z) * mpmath.expm1((N - 1) * mpmath.log1p(-above))
+
+        return step * mpmath.fsum(integrand(k) for k in range(-count, count + 1))
+
+
+def draw():
+    rng = np.random.default_rng(17)
+    for reach in np.linspace(0, 36.5, 16):
+        sigma_o = 10 ** rng.uniform(-1, 0.5)
+        sigma_c = sigma_o * 10 ** rng.uniform(-0.9, 0.7)
+        margin = reach * math.hypot(sigma_c, sigma_o)
+        yield margin, sigma_c, sigma_o, int(10 ** rng.uniform(0.31, 6))
+
+
+def test_error_is_accurate_down_to_1e_300():
+    cases = list(draw())
+    exact = np.array([float(by_mpmath(*case)) for case in cases])
+    assert exact.min() < 1e-250 and exact.max() > 0.1
+    found = accuracy.next_token_error(*np.array(cases).T)
+    assert np.max(np.abs(found / exact - 1)[exact > 1e-300]) < 1e-10
+
+
+def test_accuracy_against_adaptive_quadrature():
+    for N in (2, 3, 20, 1000):
+        for margin in (-3.0, 0.0, 0.5, 2.0, 6.0):
+            for sigma_c, sigma_o in ((0.3, 0.3), (1.0, 0.2), (0.1, 2.0)):
+
+                def integrand(z, m=margin, c=sigma_c, o=sigma_o, n=N):
+                    density = math.exp(-z * z / 2) / math.sqrt(2 * math.pi)
+                    return density * math.exp((n - 1) * log_ndtr((m + c * z) / o))
+
+                a, _ = quad(integrand, -12, 12, epsabs=1e-13, epsrel=0, limit=400,
+                            points=[-margin / sigma_c] if margin < 3 else None)  # fmt: skip
+                found = 1 - accuracy.next_token_error(margin, sigma_c, sigma_o, N)
+                assert found == pytest.approx(a, abs=1e-10)
+
+
+@pytest.mark.parametrize("N", [2, 3, 20, 10**3, 10**6])
+def test_no_margin_is_chance(N):
+    for sigma in (1e-3, 1.0, 1e3):
+        error = accuracy.next_token_error(0.0, sigma, sigma, N)
+        assert error == pytest.approx(1 - 1 / N, rel=1e-10)
+
+
+def test_without_noise_of_one_kind():
+    margins = np.array([-1.0, 0.3, 5.0, 30.0])
+    assert accuracy.next_token_error(margins, 0.7, 0.0, 20) == pytest.approx(
+        ndtr(-margins / 0.7), rel=1e-10
+    )
+    alone = -np.expm1(19 * log_ndtr(margins / 0.7))
+    assert accuracy.next_token_error(margins, 0.0, 0.7, 20) == pytest.approx(alone, rel=1e-10)
+    none = accuracy.next_token_error([-1.0, 0.0, 1e-9], 0.0, 0.0, 20)
+    assert none == pytest.approx([1.0, 0.95, 0.0], abs=0)
+
+
+def test_two_states_in_closed_form():
+    """For N = 2 the difference of the two logits is one Gaussian."""
+    rng = np.random.default_rng(3)
+    sigma_c, sigma_o = 10 ** rng.uniform(-6, 6, (2, 200))
+    spread = np.hypot(sigma_c, sigma_o)
+    margin = spread * rng.uniform(-5, 37, 200)
+    found = accuracy.next_token_error(margin, sigma_c, sigma_o, 2)
+    assert found == pytest.approx(ndtr(-margin / spread), rel=1e-10)
+
+
+def test_error_falls_with_the_margin_and_never_leaves_its_range():
+    margin = np.linspace(-60, 60, 2001)
+    for sigma_c, sigma_o in ((0.4, 1.0), (1.0, 0.4), (1e-8, 1.0), (1.0, 1e-8)):
+        error = accuracy.next_token_error(margin, sigma_c, sigma_o, 50)
+        assert np.all(np.diff(error) <= 1e-14)
+        assert np.all((error >= 0) & (error <= 1 + 1e-14))
+
+
+def test_rollout_error_keeps_its_digits():
+    for T in (1, 2, 10, 10**4):
+        tiny = float(accuracy.rollout_error(30.0, 1.0, 1.0, 20, T))
+        one = float(accuracy.next_token_error(30.0, 1.0, 1.0, 20))
+        assert 0 < one < 1e-90
+        assert tiny == pytest.approx(T * one, rel=1e-10)  # (18) to first order
+
+
+def sampled_logits(p, R, u, v, samples, rng):
+    """Draw (right logit, one other logit) from the mean-field solution of the matrices."""
+    rows = np.arange(samples)
+    image = rng.integers(p.N, size=(samples, p.K))  # sigma_l(x) for the one state x looked at
+    actions = rng.integers(p.K, size=(samples, p.T))
+    weights = np.full(p.T, (1 - R) / (p.T - 1))
+    weights[0] = R
+    right = image[rows, actions[:, 0]]
+    other = (right + rng.integers(1, p.N, size=samples)) % p.N
+    attention = np.zeros((samples, p.K))
+    for j in range(p.T):
+        attention[rows, actions[:, j]] += weights[j]
+    logits = []
+    for n in (right, other):
+        hit = image == n[:, None]
+        start = rng.uniform(-p.w_init, p.w_init, size=(samples, p.K))
+        matrices = start + u * (hit - hit.mean(1, keepdims=True))
+        matrices += v * (hit.mean(1, keepdims=True) - 1 / p.N)
+        logits.append(np.sum(attention * matrices, axis=1))
+    return logits
+
+
+@pytest.mark.parametrize(
+    ("N", "K", "T", "R", "u", "v"),
+    [(5, 3, 4, 0.25, 0.0, 0.0), (5, 3, 4, 0.4, 1.0, 2.5), (6, 8, 3, 0.8, 2.0, 3.0)],
+)
+def test_deviations_against_sampling(N, K, T, R, u, v):
+    p = Parameters(N=N, K=K, T=T, w_init=0.8)
+    found = accuracy.logit_deviations(p, R=R, U_gained=u * (1 - 1 / N), V_gained=v * (1 - 1 / N))
+    samples = sampled_logits(p, R, u, v, 200_000, np.random.default_rng(8))
+    for sigma, logits in zip(found, samples, strict=True):
+        squares = (logits - logits.mean()) ** 2
+        standard_error = squares.std() / math.sqrt(len(squares))
+        assert abs(squares.mean() - sigma**2) < 4 * standard_error
+        assert standard_error < 0.01 * sigma**2

@@ -1,0 +1,86 @@
+import json
+import math
+
+import numpy as np
+import pytest
+
+from meanfield import ParameterError, Parameters
+
+
+def test_defaults_are_resolved():
+    p = Parameters(N=20, T=10)
+    assert (p.K, p.d_head, p.rope_theta, p.lr) == (20, 64, 10.0, 2.0)
+    assert p.w_init == 1 / math.sqrt(20)
+    assert p.w_variance == pytest.approx(1 / 60)
+    assert p == Parameters(N=20, T=10, K=20, rope_theta=10)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"N": 1}, "N must be between 2 and 1000000000, not 1"),
+        ({"N": True}, "N must be an integer, not True"),
+        ({"N": 3.0}, "N must be an integer, not 3.0"),
+        ({"N": math.nan}, "N must be an integer, not nan"),
+        ({"N": "20"}, "N must be an integer, not '20'"),
+        ({"T": 1}, "T must be between 2 and 1000000000, not 1"),
+        ({"K": 1}, "K must be between 2 and 1000000000, not 1"),
+        ({"N": 3, "K": 7}, "K must be at most N! = 6, the number of permutations of N = 3 states"),
+        ({"d_head": 63}, "d_head must be even, as RoPE turns pairs of components, not 63"),
+        ({"d_head": 0}, "d_head must be between 2 and 1000000, not 0"),
+        ({"rope_theta": 0}, "rope_theta must be greater than 0, not 0"),
+        ({"rope_theta": -10.0}, "rope_theta must be greater than 0, not -10.0"),
+        ({"rope_theta": math.inf}, "rope_theta must be a finite number, not inf"),
+        ({"lr": math.nan}, "lr must be a finite number, not nan"),
+        ({"lr": False}, "lr must be a finite number, not False"),
+        ({"lr": 0.0}, "lr must be greater than 0, not 0.0"),
+        ({"qk_variance": -1}, "qk_variance must be greater than 0, not -1"),
+        ({"w_init": -0.1}, "w_init must be at least 0, not -0.1"),
+        ({"rope_spacing": "log"}, 'rope_spacing must be "power" or "linear", not \'log\''),
+    ],
+)
+def test_what_cannot_be_is_refused_in_one_sentence(change, words):
+    with pytest.raises(ParameterError) as caught:
+        Parameters(**{"N": 20, "T": 10, **change})
+    assert str(caught.value).startswith(words)
+    assert "\n" not in str(caught.value)
+
+
+def test_as_many_permutations_as_there_are():
+    assert Parameters(N=3, T=2, K=6).K == 6
+    assert Parameters(N=10**9, T=2, K=10**9).K == 10**9  # no factorial of N is formed
+    assert Parameters(N=13, T=2, K=10**9).K == 10**9
+    with pytest.raises(ParameterError, match="N! = 479001600,"):
+        Parameters(N=12, T=2, K=479001601)
+
+
+def test_numpy_numbers_become_plain_ones():
+    p = Parameters(N=np.int64(20), T=np.int32(10), lr=np.float32(0.5))
+    assert type(p.N) is int and type(p.T) is int and type(p.lr) is float
+    json.loads(p.to_json())
+
+
+def test_power_and_linear_frequencies_share_their_ends():
+    power = Parameters(N=4, T=3, d_head=8, rope_theta=16.0).frequencies
+    linear = Parameters(N=4, T=3, d_head=8, rope_theta=16.0, rope_spacing="linear").frequencies
+    assert power == pytest.approx((1, 0.5, 0.25, 0.125))  # 16^(-1) would be next
+    assert linear == pytest.approx((1, 1 - 15 / 64, 1 - 30 / 64, 1 - 45 / 64))
+
+
+def test_json_goes_there_and_back_and_names_the_parameters():
+    p = Parameters(N=20, T=10, rope_theta=10, lr=1 / 3)
+    assert Parameters.from_json(p.to_json()) == p
+    assert p.hash == Parameters(N=20, T=10, lr=1 / 3).hash
+    assert p.hash != Parameters(N=20, T=10, lr=0.3).hash
+    assert len(p.hash) == 12 and int(p.hash, 16) >= 0
+
+
+def test_json_with_other_keys_is_refused():
+    values = json.loads(Parameters(N=20, T=10).to_json())
+    for broken in ({**values, "batch": 3}, {k: v for k, v in values.items() if k != "K"}, [], {}):
+        with pytest.raises(ParameterError, match="must have exactly the keys"):
+            Parameters.from_json(json.dumps(broken))
+    with pytest.raises(ParameterError, match="not JSON"):
+        Parameters.from_json("{")
+    with pytest.raises(ParameterError, match="lr must be a finite number"):
+        Parameters.from_json(json.dumps({**values, "lr": math.nan}))
