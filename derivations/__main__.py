@@ -1,8 +1,8 @@
 """Check every equation of the paper, and what goes beyond it.
 
-    python -m derivations                       check all, print the table
-    python -m derivations 11 59 71              show these: statement, derivation, checks
-    python -m derivations --report report.html  check all, write the whole derivation as one page
+python -m derivations                       check all, print the table
+python -m derivations 11 59 71              show these: statement, derivation, checks
+python -m derivations --report report.html  check all, write the whole derivation as one page
 """
 
 from __future__ import annotations
@@ -19,8 +19,15 @@ from tqdm import tqdm
 
 from derivations.equation import Equation, Status
 from derivations.registry import (
-    CHECKS, EQUATIONS, Outcome, checks_of, find, followers_of, in_paper_order, run,
-)  # fmt: skip
+    CHECKS,
+    EQUATIONS,
+    Outcome,
+    checks_of,
+    find,
+    followers_of,
+    in_paper_order,
+    run,
+)
 
 
 def check_all() -> list[Outcome]:
@@ -34,7 +41,7 @@ def check_all() -> list[Outcome]:
 
 
 def verdict(equation: Equation, outcomes: Sequence[Outcome]) -> str:
-    """ "ok", "FAILED", "tests" (checked in the tests only), "-" for a definition, or "UNCHECKED"."""
+    """Return ok, FAILED, tests (checked there only), - for a definition, or UNCHECKED."""
     own = [outcome.ok for outcome in outcomes if equation in outcome.check.covers]
     if False in own:
         return "FAILED"
@@ -68,7 +75,9 @@ def summary(outcomes: Sequence[Outcome]) -> str:
     kinds = Counter(outcome.check.kind.value for outcome in outcomes)
     made = [outcome for outcome in outcomes if outcome.ok is not None]
     return (
-        f"{len(EQUATIONS)} equations: " + ", ".join(f"{n} {name}" for name, n in status.items()) + "\n"
+        f"{len(EQUATIONS)} equations: "
+        + ", ".join(f"{n} {name}" for name, n in status.items())
+        + "\n"
         f"{len(outcomes)} checks: " + ", ".join(f"{n} {name}" for name, n in kinds.items()) + "; "
         f"{sum(outcome.ok is True for outcome in made)} of {len(made)} hold here, "
         f"{len(outcomes) - len(made)} need torch and are made by pytest"
@@ -85,7 +94,11 @@ def shown(equation: Equation) -> str:
     if equation.note:
         lines.append(equation.note)
     for words, formula in equation.steps:
-        lines += ["", f"  {words}:", indented(sp.pretty(formula, use_unicode=True, wrap_line=False))]
+        lines += [
+            "",
+            f"  {words}:",
+            indented(sp.pretty(formula, use_unicode=True, wrap_line=False)),
+        ]
     lines.append("")
     for check in checks_of(equation):
         outcome = run(check)
@@ -106,16 +119,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         epilog="Equations beyond the paper are numbered X0, X1a, ...; 59 means (59a) and (59b).",
     )
     parser.add_argument("numbers", nargs="*", metavar="NUMBER", help="show these equations in full")
-    parser.add_argument("--report", type=Path, metavar="FILE", help="write everything as one HTML page")
+    parser.add_argument(
+        "--report", type=Path, metavar="FILE", help="write everything as one HTML page"
+    )
     options = parser.parse_args(arguments)
     try:
         chosen = list(find(options.numbers))
     except KeyError as unknown:
-        print(f"there is no equation ({unknown.args[0]}): (1) to (91), (X0) to (X6)", file=sys.stderr)
+        print(
+            f"there is no equation ({unknown.args[0]}): (1) to (91), (X0) to (X6)", file=sys.stderr
+        )
         return 2
     if chosen:
         print("\n\n".join(map(shown, chosen)))
-        return int(any(run(check).ok is False for equation in chosen for check in checks_of(equation)))
+        return int(
+            any(run(check).ok is False for equation in chosen for check in checks_of(equation))
+        )
     if options.report and not options.report.resolve().parent.is_dir():
         print(f"cannot write {options.report}: its folder does not exist", file=sys.stderr)
         return 2

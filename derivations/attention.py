@@ -13,14 +13,41 @@ import sympy as sp
 from sympy.simplify.fu import TR8
 
 from derivations.attention_model import (
-    STEP, Head, Real, by_position, entries, exact, mp, random_heads,
+    STEP,
+    Head,
+    Real,
+    by_position,
+    entries,
+    exact,
+    mp,
+    random_heads,
 )  # fmt: skip
 from derivations.definitions import attention, retrieval
 from derivations.equation import Kind, Status, Step, check, equation, require, tested_with_torch
 from derivations.loss import attention_drive
 from derivations.sums import contract, numbers
 from derivations.symbols import (
-    A, F, G, K, L, N, Q, R, S, T, d, eta, g, i, j, l, omega, p, r, t, u,
+    A,
+    F,
+    G,
+    K,
+    L,
+    N,
+    Q,
+    R,
+    S,
+    T,
+    d,
+    eta,
+    g,
+    i,
+    j,
+    l,
+    omega,
+    p,
+    r,
+    t,
+    u,
 )  # fmt: skip
 
 delta = sp.KroneckerDelta
@@ -53,7 +80,8 @@ def rotation(angle: sp.Expr) -> sp.ImmutableMatrix:
 
 def plane(vector: sp.IndexedBase, *position: sp.Expr) -> sp.ImmutableMatrix:
     """The two entries of ``vector`` in plane r, a column."""
-    return sp.ImmutableMatrix([vector[(*position, r)], vector[(*position, r + d / 2)]])
+    first, second = (*position, r), (*position, r + d / 2)
+    return sp.ImmutableMatrix([vector[first], vector[second]])
 
 
 def at_offset(expr: sp.Basic) -> sp.Basic:
@@ -522,7 +550,7 @@ def one_step_down(
             sp.Derivative(L, R): loss_slope,
             G: squared,
             g: exact(1 - mp.exp(-loss(here))),
-            **{N: states, K: actions, Q: exact(own), S: exact(off)},
+            N: states, K: actions, Q: exact(own), S: exact(off),
         }
         for statement in (retrieval_flow, retrieval_drive, retrieval_growth):
             rate = statement.rhs.xreplace(named).xreplace(given)

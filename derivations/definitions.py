@@ -1,4 +1,4 @@
-"""(1)-(9) but (5): the task, the model, the loss, the order parameters. All else follows from these.
+"""(1)-(9) but (5): the task, the model, the loss, the order parameters. All else follows.
 
 RoPE (5) is a result, not a choice: it is derived in ``attention``.
 """
@@ -12,8 +12,30 @@ import sympy as sp
 from derivations.equation import Kind, Status, Step, check, equation, require
 from derivations.sums import contract, over, trace_product
 from derivations.symbols import (
-    A, K, N, P, Q, R, S, T, W, a, i, j, k, l, m, n, p, step, u, v, x, y, z,
-)  # fmt: skip
+    A,
+    K,
+    N,
+    P,
+    Q,
+    R,
+    S,
+    T,
+    W,
+    a,
+    i,
+    j,
+    k,
+    l,
+    m,
+    n,
+    p,
+    step,
+    u,
+    v,
+    x,
+    y,
+    z,
+)
 
 delta = sp.KroneckerDelta
 DEFINITION = Status.DEFINITION
@@ -48,7 +70,11 @@ def token_sequence(state_chain: sp.Eq) -> Iterator[Step]:
     )
 
 
-@check(token_sequence, kind=Kind.IDENTITY, says="the action that leads from token i to i + 1 sits at i - T")
+@check(
+    token_sequence,
+    kind=Kind.IDENTITY,
+    says="the action that leads from token i to i + 1 sits at i - T",
+)
 def fixed_lag(token_sequence: sp.Eq) -> str:
     for T_value in range(1, 8):
         for i_value in range(T_value + 1, 2 * T_value + 1):
@@ -127,7 +153,9 @@ def explicit_rows(row_sum: sp.Eq) -> str:
         row = row_sum.lhs.subs(T, length).doit()
         weights = [sp.exp(u[i, q]) for q in range(1, length + 1)]
         filled = row.subs({A[i, q + 1]: w / sum(weights) for q, w in enumerate(weights)})
-        require(sp.simplify(filled - row_sum.rhs) == 0, f"a row of length {length} sums to {filled}")
+        require(
+            sp.simplify(filled - row_sum.rhs) == 0, f"a row of length {length} sums to {filled}"
+        )
     return "sum - 1 = 0, T = 1..6"
 
 

@@ -13,8 +13,13 @@ from derivations.attention import retrieval_growth
 from derivations.attention_closures import linear_closure, quadratic_closure
 from derivations.equation import Kind, Status, Step, check, equation, require
 from derivations.logic import (
-    Q_dot, S_dot, alignment_growth, off_target_growth, weight_off_target, weight_right,
-)  # fmt: skip
+    Q_dot,
+    S_dot,
+    alignment_growth,
+    off_target_growth,
+    weight_off_target,
+    weight_right,
+)
 from derivations.logits import mean_correct_logit
 from derivations.symbols import G, K, N, Q, R, S, alpha, beta, g, g0, gamma, y_c
 
@@ -35,14 +40,27 @@ gap, total = Q - S, Q + (K - 1) * S
 # --- the closed dynamics -------------------------------------------------------------------------
 
 
-@equation("15a", "Growth of R", status=Status.CLOSURE, follows_from=(retrieval_growth, linear_closure))
+@equation(
+    "15a", "Growth of R", status=Status.CLOSURE, follows_from=(retrieval_growth, linear_closure)
+)
 def linear_growth(retrieval_growth: sp.Eq, linear_closure: sp.Eq) -> Iterator[Step]:
-    yield "Insert the linear closure (71) into (64)", sp.Eq(R_dot, retrieval_growth.rhs.subs(G, linear_closure.rhs))
+    yield (
+        "Insert the linear closure (71) into (64)",
+        sp.Eq(R_dot, retrieval_growth.rhs.subs(G, linear_closure.rhs)),
+    )
 
 
-@equation("15d", "Growth of R, quadratic closure", status=Status.CLOSURE, follows_from=(retrieval_growth, quadratic_closure))
+@equation(
+    "15d",
+    "Growth of R, quadratic closure",
+    status=Status.CLOSURE,
+    follows_from=(retrieval_growth, quadratic_closure),
+)
 def quadratic_growth(retrieval_growth: sp.Eq, quadratic_closure: sp.Eq) -> Iterator[Step]:
-    yield "Insert the bare ansatz (70) into (64)", sp.Eq(R_dot, retrieval_growth.rhs.subs(G, quadratic_closure.rhs))
+    yield (
+        "Insert the bare ansatz (70) into (64)",
+        sp.Eq(R_dot, retrieval_growth.rhs.subs(G, quadratic_closure.rhs)),
+    )
 
 
 @equation("15b", "Growth of Q", follows_from=(alignment_growth, weight_right))
@@ -52,10 +70,18 @@ def alignment_dynamics(alignment_growth: sp.Eq, weight_right: sp.Eq) -> Iterator
 
 @equation("15c", "Growth of S", follows_from=(off_target_growth, weight_off_target))
 def off_target_dynamics(off_target_growth: sp.Eq, weight_off_target: sp.Eq) -> Iterator[Step]:
-    yield "Insert (46) into (59b)", sp.Eq(S_dot, off_target_growth.rhs.subs(beta, weight_off_target.rhs))
+    yield (
+        "Insert (46) into (59b)",
+        sp.Eq(S_dot, off_target_growth.rhs.subs(beta, weight_off_target.rhs)),
+    )
 
 
-@equation("15e", "Growth of R in the thermodynamic limit", status=Status.CLOSURE, follows_from=(linear_growth,))
+@equation(
+    "15e",
+    "Growth of R in the thermodynamic limit",
+    status=Status.CLOSURE,
+    follows_from=(linear_growth,),
+)
 def thermodynamic_growth(linear_growth: sp.Eq) -> Iterator[Step]:
     prefactor = N / (N - 1) * (K - 1) / K
     limit = sp.limit(sp.limit(prefactor, N, sp.oo), K, sp.oo)
@@ -63,7 +89,13 @@ def thermodynamic_growth(linear_growth: sp.Eq) -> Iterator[Step]:
     yield "It drops out", sp.Eq(R_dot, linear_growth.rhs / prefactor * limit)
 
 
-@equation("15f", "Growth of R for any closure, in its logit", follows_from=(retrieval_growth,), status=BEYOND, note="The logit keeps 1 - R exact when R saturates; carried by the numerical integration.")
+@equation(
+    "15f",
+    "Growth of R for any closure, in its logit",
+    follows_from=(retrieval_growth,),
+    status=BEYOND,
+    note="The logit keeps 1 - R exact when R saturates; carried by the numerical integration.",
+)
 def logit_growth(retrieval_growth: sp.Eq) -> Iterator[Step]:
     logit = sp.log(R) - sp.log(1 - R)
     yield "The logit of R", sp.Eq(rho, logit)
@@ -75,34 +107,62 @@ def logit_growth(retrieval_growth: sp.Eq) -> Iterator[Step]:
 # --- internal time (X1) --------------------------------------------------------------------------
 
 
-@equation("X1a", "Internal time: the gap", status=BEYOND, follows_from=(alignment_growth, off_target_growth, weight_right, weight_off_target))
-def gap_in_internal_time(Q_growth: sp.Eq, S_growth: sp.Eq, weight_right: sp.Eq, weight_off_target: sp.Eq) -> Iterator[Step]:
-    yield "Internal time runs by the error signal", sp.Eq(sp.Symbol("ds"), g / (K * N) * sp.Symbol("dt"))
+@equation(
+    "X1a",
+    "Internal time: the gap",
+    status=BEYOND,
+    follows_from=(alignment_growth, off_target_growth, weight_right, weight_off_target),
+)
+def gap_in_internal_time(
+    Q_growth: sp.Eq, S_growth: sp.Eq, weight_right: sp.Eq, weight_off_target: sp.Eq
+) -> Iterator[Step]:
+    yield (
+        "Internal time runs by the error signal",
+        sp.Eq(sp.Symbol("ds"), g / (K * N) * sp.Symbol("dt")),
+    )
     growth = (Q_growth.rhs - S_growth.rhs) * K * N / g
     yield "U = Q - S in internal time, by (59)", sp.simplify(growth)
     in_R = growth.subs({alpha: weight_right.rhs, beta: weight_off_target.rhs})
     yield "The gap grows at the rate R", sp.Eq(sp.Derivative(U_of(s), s), sp.simplify(in_R))
 
 
-@equation("X1b", "Internal time: the total", status=BEYOND, follows_from=(alignment_growth, off_target_growth, weight_right, weight_off_target))
-def total_in_internal_time(Q_growth: sp.Eq, S_growth: sp.Eq, weight_right: sp.Eq, weight_off_target: sp.Eq) -> Iterator[Step]:
+@equation(
+    "X1b",
+    "Internal time: the total",
+    status=BEYOND,
+    follows_from=(alignment_growth, off_target_growth, weight_right, weight_off_target),
+)
+def total_in_internal_time(
+    Q_growth: sp.Eq, S_growth: sp.Eq, weight_right: sp.Eq, weight_off_target: sp.Eq
+) -> Iterator[Step]:
     growth = (Q_growth.rhs + (K - 1) * S_growth.rhs) * K * N / g
     yield "V = Q + (K - 1) S in internal time, by (59)", sp.simplify(growth)
     in_R = growth.subs({alpha: weight_right.rhs, beta: weight_off_target.rhs})
-    yield "The total is the internal time itself", sp.Eq(sp.Derivative(V_of(s), s), sp.simplify(in_R))
+    yield (
+        "The total is the internal time itself",
+        sp.Eq(sp.Derivative(V_of(s), s), sp.simplify(in_R)),
+    )
 
 
 @equation("X1c", "Internal time: retrieval", status=BEYOND, follows_from=(retrieval_growth,))
 def retrieval_in_internal_time(retrieval_growth: sp.Eq) -> Iterator[Step]:
     growth = retrieval_growth.rhs * K * N / g
     in_gap = sp.simplify(growth.subs(Q, U + S))
-    yield "Neither the loss nor C is left", sp.Eq(sp.Derivative(R_of(s), s), in_gap.subs(G, shape(R)))
+    yield (
+        "Neither the loss nor C is left",
+        sp.Eq(sp.Derivative(R_of(s), s), in_gap.subs(G, shape(R))),
+    )
 
 
-@equation("X1d", "Rate constant of the gap", status=BEYOND, follows_from=(retrieval_in_internal_time,))
+@equation(
+    "X1d", "Rate constant of the gap", status=BEYOND, follows_from=(retrieval_in_internal_time,)
+)
 def rate_constant(retrieval_in_internal_time: sp.Eq) -> Iterator[Step]:
     prefactor = retrieval_in_internal_time.rhs / (U * shape(R))
-    yield "All sizes enter through one constant, c the rate of the closure", sp.Eq(kappa, sp.factor(prefactor) * rate)
+    yield (
+        "All sizes enter through one constant, c the rate of the closure",
+        sp.Eq(kappa, sp.factor(prefactor) * rate),
+    )
 
 
 @equation("X1e", "Mean right logit in U, V, R", status=BEYOND, follows_from=(mean_correct_logit,))
@@ -114,21 +174,27 @@ def right_logit_in_gap(mean_correct_logit: sp.Eq) -> Iterator[Step]:
     yield "Insert into (11)", sp.Eq(y_c, in_gap)
 
 
-# --- checks ----------------------------------------------------------------------------------------
+# --- checks --------------------------------------------------------------------------------------
 
 
 @check(
-    linear_growth, quadratic_growth, alignment_dynamics, off_target_dynamics,
+    linear_growth,
+    quadratic_growth,
+    alignment_dynamics,
+    off_target_dynamics,
     kind=Kind.IDENTITY,
     says="gradient flow loses loss at the rate of the squared gradient, attention and logic apart",
-)  # fmt: skip
+)
 def dissipation(linear: sp.Eq, quadratic: sp.Eq, growth_of_Q: sp.Eq, growth_of_S: sp.Eq) -> str:
     by_margin = {
         R: N / (N - 1) * (1 - 1 / K) * (Q - S),
         Q: N / (N - 1) * (R + (1 - R) / K),
         S: N / (N - 1) * (1 - R) * (1 - 1 / K),
     }
-    for growth_of_R, squared in ((linear, gamma * R * (1 - R)), (quadratic, g0 * R**2 * (1 - R) ** 2)):
+    for growth_of_R, squared in (
+        (linear, gamma * R * (1 - R)),
+        (quadratic, g0 * R**2 * (1 - R) ** 2),
+    ):
         lost = g * by_margin[R] * growth_of_R.rhs
         require(sp.simplify(lost - (g * by_margin[R]) ** 2 * squared) == 0, f"{growth_of_R.rhs}")
     lost = g * (by_margin[Q] * growth_of_Q.rhs + by_margin[S] * growth_of_S.rhs)

@@ -17,7 +17,8 @@ import sympy as sp
 
 from derivations import symbols as sym
 
-Arrays: TypeAlias = dict[sp.IndexedBase, dict[tuple[int, ...], sp.Expr]]  # index tuples from 1
+Entries: TypeAlias = dict[tuple[int, ...], sp.Expr]  # by index tuples from 1
+Arrays: TypeAlias = dict[sp.IndexedBase, Entries]
 
 SIZES = ((2, 2, 2), (3, 2, 2), (3, 2, 3), (4, 3, 2), (2, 3, 3))  # (N, K, T)
 
@@ -77,7 +78,7 @@ class SmallModel:
             if n != states[t + 1]
         )
 
-    def overlap(self, k: int, l: int) -> Fraction:  # noqa: E741
+    def overlap(self, k: int, l: int) -> Fraction:
         """Tr(W_k^T P_l)."""
         return sum((self.W[k][n][m] * self.P(l, n, m) for n, m in self._entries()), Fraction(0))
 
@@ -118,7 +119,7 @@ class SmallModel:
         }
 
     def _entries(self) -> Iterator[tuple[int, int]]:
-        return itertools.product(range(self.N), repeat=2)
+        return itertools.product(range(self.N), range(self.N))
 
     @staticmethod
     def _average(values: Iterator[Fraction]) -> Fraction:
@@ -135,7 +136,10 @@ def small_model(N: int, K: int, T: int, *, seed: int = 0, uniform_rows: bool = F
     rng = random.Random(f"{N} {K} {T} {seed}")
     permutations = tuple(tuple(rng.sample(range(N), N)) for _ in range(K))
     W = tuple(
-        tuple(tuple(Fraction(rng.randint(-9, 9), rng.randint(1, 5)) for _ in range(N)) for _ in range(N))
+        tuple(
+            tuple(Fraction(rng.randint(-9, 9), rng.randint(1, 5)) for _ in range(N))
+            for _ in range(N)
+        )
         for _ in range(K)
     )
     if uniform_rows:

@@ -43,7 +43,9 @@ class Kind(Enum):
 
     IDENTITY = "identity"  # another symbolic route, or a symbolic limit
     ENUMERATION = "enumeration"  # every action sequence and state of a small model, exact rationals
-    NUMERIC = "numeric"  # arbitrary-precision numbers: finite differences, quadrature, an ODE solved
+    NUMERIC = (
+        "numeric"  # arbitrary-precision numbers: finite differences, quadrature, an ODE solved
+    )
     MONTE_CARLO = "Monte Carlo"  # a seeded average, two-sided, with its standard error
     AUTOGRAD = "autograd"  # gradients of the real torch model; lives in tests/, needs torch
 

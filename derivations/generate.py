@@ -14,35 +14,52 @@ import argparse
 import random
 import sys
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import mpmath
 import sympy as sp
 from sympy.codegen.cfunctions import expm1, log1p
 from sympy.printing.numpy import NumPyPrinter
 
-from derivations import attention_closures, dynamics, logic, logits, loss, regimes, rollout, solution
+from derivations import attention_closures, dynamics, logits, loss, regimes, rollout, solution
 from derivations.dynamics import U, V, kappa, rho, shape
 from derivations.equation import Equation, require
 from derivations.regimes import Q_0, S_0, tau
 from derivations.solution import R_0, U_0, V_0, odds_0
 from derivations.symbols import (
-    C, Delta, F, G, K, N, Q, R, S, T, alpha, beta, d, g, g0, gamma, omega, r, sigma2, t, y_c, y_o,
-)  # fmt: skip
+    C,
+    Delta,
+    K,
+    N,
+    Q,
+    R,
+    S,
+    T,
+    d,
+    g,
+    g0,
+    gamma,
+    omega,
+    r,
+    sigma2,
+    t,
+    y_c,
+    y_o,
+)
 
 WIDTH = 100  # columns
 TARGET = Path(__file__).parents[1] / "meanfield" / "generated.py"
 
-# --- stable special functions: what SciPy computes, and what it means ------------------------------
+# --- stable special functions: what SciPy computes, and what it means ----------------------------
 
 expit = sp.Function("expit", real=True)
 log_expit = sp.Function("log_expit", real=True)
 logaddexp = sp.Function("logaddexp", real=True)
 log_ndtr = sp.Function("log_ndtr", real=True)
 wrightomega = sp.Function("wrightomega", real=True)
+rint = sp.Function("rint", real=True)  # to the nearest integer
 select = sp.Function("where", real=True)  # where(condition, if true, if false)
 
 MEANING: dict[sp.Function, Callable[..., sp.Expr]] = {
@@ -63,7 +80,9 @@ def meaning(expr: sp.Expr) -> sp.Expr:
     return expr.replace(rollout.Phi, lambda x: sp.erfc(-x / sp.sqrt(2)) / 2)
 
 
-def prove(stable: sp.Expr, plain: sp.Expr, ranges: dict[sp.Symbol, tuple[float, float]]) -> sp.Expr:
+def prove(
+    stable: sp.Expr, plain: sp.Expr, ranges: Mapping[sp.Symbol, tuple[float, float]]
+) -> sp.Expr:
     """Return ``stable`` if it equals ``plain`` at 8 random points, 50 digits; else CheckFailed."""
     rng = random.Random(str(plain))
     difference = meaning(stable) - meaning(plain)
@@ -73,7 +92,8 @@ def prove(stable: sp.Expr, plain: sp.Expr, ranges: dict[sp.Symbol, tuple[float, 
         point = {
             symbol: sp.Integer(rng.randint(int(low), int(high)))
             if symbol.is_integer
-            else sp.Rational(rng.randint(1, 999), 1000) * sp.nsimplify(high - low) + sp.nsimplify(low)
+            else sp.Rational(rng.randint(1, 999), 1000) * sp.nsimplify(high - low)
+            + sp.nsimplify(low)
             for symbol, (low, high) in ranges.items()
         }
         gap = abs(sp.N(difference.subs(point), 50))
@@ -81,7 +101,7 @@ def prove(stable: sp.Expr, plain: sp.Expr, ranges: dict[sp.Symbol, tuple[float, 
     return stable
 
 
-# --- one generated function ------------------------------------------------------------------------
+# --- one generated function ----------------------------------------------------------------------
 
 missing = sp.Symbol("missing", positive=True)  # 1 - R, exact however close R is to 1
 hit = sp.Symbol("hit", positive=True)  # 1 - g
@@ -92,9 +112,16 @@ sum_phi2 = sp.Symbol("sum_phi2", positive=True)
 frequency = sp.Symbol("omega", real=True)
 
 NAMES = {
-    Delta: "margin", rho: "logit_R", U_0: "U0", V_0: "V0", Q_0: "Q0", S_0: "S0", sigma2: "qk_variance",
-    rollout.error: "error", rollout.z: "z",
-}  # fmt: skip
+    Delta: "margin",
+    rho: "logit_R",
+    U_0: "U0",
+    V_0: "V0",
+    Q_0: "Q0",
+    S_0: "S0",
+    sigma2: "qk_variance",
+    rollout.error: "error",
+    rollout.z: "z",
+}
 SIZES = (N, K, T, d)
 
 
@@ -120,14 +147,21 @@ class Written:
         equations = ", ".join(f"({equation.number})" for equation in self.sources)
         body = [f'"""{self.says} {equations}"""']
         if len(body[0]) > WIDTH - 4:
-            body = [f'"""{self.says}', "", f'{equations}', '"""']
-        sizes = [name for symbol, name in zip(self.arguments, names, strict=True) if symbol in SIZES]
+            body = [f'"""{self.says}', "", f"{equations}", '"""']
+        sizes = [
+            name for symbol, name in zip(self.arguments, names, strict=True) if symbol in SIZES
+        ]
         if sizes:
             body.append(f"{', '.join(sizes)} = {', '.join(f'1.0 * {name}' for name in sizes)}")
         body += [f"{NAMES.get(left, left.name)} = {code(right)}" for left, right in self.lines]
         scalar = "[()]" if isinstance(self.returns, select) else ""  # a 0-d array back to a number
         body.append(f"return {code(self.returns)}{scalar}")
         return signature + "\n" + textwrap.indent("\n".join(body), "    ")
+
+
+def as_stated(name: str, says: str, equation: Equation, *arguments: sp.Symbol) -> Written:
+    """An equation's right side as it stands."""
+    return Written(name, says, (equation,), arguments, equation.statement.rhs)
 
 
 class Printer(NumPyPrinter):
@@ -141,10 +175,12 @@ class Printer(NumPyPrinter):
 
     def _print_Function(self, expr: sp.Function) -> str:
         name = expr.func.__name__
-        prefix = "np." if name in ("logaddexp", "where", "log", "exp", "sin", "cos", "expm1", "log1p") else ""
+        prefix = "" if name in FROM_SCIPY else "np."
         return f"{prefix}{name}({', '.join(map(self._print, expr.args))})"
 
-    _print_log = _print_exp = _print_sin = _print_cos = _print_expm1 = _print_log1p = _print_Function
+    _print_log = _print_exp = _print_sin = _print_cos = _print_expm1 = _print_log1p = (
+        _print_Function
+    )
 
     def _print_Pow(self, expr: sp.Pow, rational: bool = False, sqrt: str = "sqrt") -> str:
         if abs(expr.exp) == sp.Rational(1, 2):
@@ -156,9 +192,6 @@ class Printer(NumPyPrinter):
 
     def _print_Relational(self, expr: sp.core.relational.Relational) -> str:
         return f"{self._print(expr.lhs)} {expr.rel_op} {self._print(expr.rhs)}"
-
-    def _print_Mod(self, expr: sp.Mod) -> str:
-        return f"np.mod({self._print(expr.args[0])}, {self._print(expr.args[1])})"
 
     def _print_Abs(self, expr: sp.Abs) -> str:
         return f"np.abs({self._print(expr.args[0])})"
@@ -177,7 +210,7 @@ def code(expr: Any) -> str:
     return Printer().doprint(expr)
 
 
-# --- the closed system -----------------------------------------------------------------------------
+# --- the closed system ---------------------------------------------------------------------------
 
 
 def through_logit(expr: sp.Expr) -> sp.Expr:
@@ -251,25 +284,32 @@ def system(name: str, closure: sp.Expr, source: Equation | None) -> tuple[Writte
     """The right-hand side and the Jacobian of (15) for one closure."""
     arguments = (rho, Q, S, C, N, K, rate)
     sources = (
-        dynamics.logit_growth, *((source,) if source else ()),
-        dynamics.alignment_dynamics, dynamics.off_target_dynamics,
-    )  # fmt: skip
+        dynamics.logit_growth,
+        *((source,) if source else ()),
+        dynamics.alignment_dynamics,
+        dynamics.off_target_dynamics,
+    )
     return (
         Written(
             f"rhs_{name}",
             "Time derivatives of (logit R, Q, S), time is eta * epoch.",
-            sources, arguments, rates(closure), _MODEL_LINES,
+            sources,
+            arguments,
+            rates(closure),
+            _MODEL_LINES,
         ),
         Written(
             f"jacobian_{name}",
             "Derivatives of the three rates (rows) in (logit R, Q, S) (columns).",
-            sources, arguments, jacobian(closure),
+            sources,
+            arguments,
+            jacobian(closure),
             (*_MODEL_LINES, *zip(RATES, rates(closure), strict=True), *slope_lines()),
         ),
-    )  # fmt: skip
+    )
 
 
-# --- everything that is written --------------------------------------------------------------------
+# --- everything that is written ------------------------------------------------------------------
 
 
 def closed(closure: Equation) -> sp.Expr:
@@ -294,18 +334,21 @@ def exact_solution() -> list[Written]:
         quadratic.statement.rhs.subs(odds_0, sp.exp(start)),
         {**ranges, start: (-4, 0)},
     )
+    onset_gaps = solution.linear_onset_gap, solution.quadratic_onset_gap
     at_onset = [
         prove(
-            sp.sqrt(U_0**2 + 2 / kappa * half), equation.statement.rhs.subs(at_start),
+            sp.sqrt(U_0**2 + 2 / kappa * half),
+            equation.statement.rhs.subs(at_start),
             {**ranges, start: (-4, -1)},
         )
-        for equation, half in (
-            (solution.linear_onset_gap, sp.log(2) + log_expit(-start)),
-            (solution.quadratic_onset_gap, 1 - start - sp.exp(start)),
+        for equation, half in zip(
+            onset_gaps, (sp.log(2) + log_expit(-start), 1 - start - sp.exp(start)), strict=True
         )
-    ]  # fmt: skip
+    ]
     basin = prove(
-        -sp.sqrt(-2 * log_expit(-start) / kappa), solution.linear_basin.statement.rhs.subs(at_start), ranges
+        -sp.sqrt(-2 * log_expit(-start) / kappa),
+        solution.linear_basin.statement.rhs.subs(at_start),
+        ranges,
     )
     curve, onset = (U, U_0, start, kappa), (U_0, start, kappa)
     small = prove(level - wrightomega(level), sp.log(wrightomega(level)), {level: (-6, 6)})
@@ -313,7 +356,8 @@ def exact_solution() -> list[Written]:
         Written(
             "logit_R_linear",
             "logit R along a solution of the linear closure; nan below R = 0, outside the basin.",
-            (linear,), curve,
+            (linear,),
+            curve,
             prove(
                 sp.log(-expm1(log_missing)) - log_missing,
                 sp.log((1 - sp.exp(log_missing)) / sp.exp(log_missing)),
@@ -324,17 +368,25 @@ def exact_solution() -> list[Written]:
         Written(
             "logit_R_quadratic",
             "logit R along a solution of the quadratic closure.",
-            (quadratic,), curve,
-            select(level > 0, sp.log(select(level > 0, odds, 1)), small.subs(wrightomega(level), odds)),
+            (quadratic,),
+            curve,
+            select(
+                level > 0, sp.log(select(level > 0, odds, 1)), small.subs(wrightomega(level), odds)
+            ),
             ((level, level_of), (odds, wrightomega(level))),
         ),
-        Written("onset_gap_linear", "U = Q - S where R = 1/2.", (solution.linear_onset_gap,), onset, at_onset[0]),
-        Written("onset_gap_quadratic", "U = Q - S where R = 1/2.", (solution.quadratic_onset_gap,), onset, at_onset[1]),
-        Written(
-            "basin_gap_linear", "The smallest U = Q - S at the start from which the linear closure learns.",
-            (solution.linear_basin,), (start, kappa), basin,
+        *(
+            Written(f"onset_gap_{name}", "U = Q - S where R = 1/2.", (source,), onset, gap)
+            for name, source, gap in zip(("linear", "quadratic"), onset_gaps, at_onset, strict=True)
         ),
-    ]  # fmt: skip
+        Written(
+            "basin_gap_linear",
+            "The smallest U = Q - S at the start that learns.",
+            (solution.linear_basin,),
+            (start, kappa),
+            basin,
+        ),
+    ]
 
 
 def clocks() -> list[Written]:
@@ -352,35 +404,50 @@ def clocks() -> list[Written]:
     prove(log_late, sp.log(in_margin), {Q: (1, 9), K: (2, 20), **_MARGIN_RANGES})
     return [
         Written(
-            "log_time_slope", "log of dt/dU along a solution.", (solution.time_by_gap,),
-            (rho, Delta, N, K), log_slope,
+            "log_time_slope",
+            "log of dt/dU along a solution.",
+            (solution.time_by_gap,),
+            (rho, Delta, N, K),
+            log_slope,
+        ),
+        as_stated(
+            "early_time", "Time to the total V, small margin.", solution.early_time, V, V_0, N, K
         ),
         Written(
-            "early_time", "Time at which the total V = Q + (K - 1) S is reached while the margin is small.",
-            (solution.early_time,), (V, V_0, N, K), solution.early_time.statement.rhs,
+            "log_late_time",
+            "log of the time to Q > 0 and its margin, attention locked on.",
+            (solution.late_law,),
+            (Delta, Q, N, K),
+            log_late,
         ),
-        Written(
-            "log_late_time", "log of the time at which Q > 0 and its margin are reached after attention locked on.",
-            (solution.late_law,), (Delta, Q, N, K), log_late,
-        ),
-    ]  # fmt: skip
+    ]
 
 
 def onset() -> list[Written]:
     """Early overlaps and the rise of R (78)-(81)."""
     scale = regimes.onset_time_scale.statement.rhs.subs(gamma, rate)
     return [
-        Written("early_Q", "Q on the plateau of R.", (regimes.early_alignment,), (t, Q_0, N, K, T), regimes.early_alignment.statement.rhs),
-        Written("early_S", "S on the plateau of R.", (regimes.early_off_target,), (t, S_0, N, K, T), regimes.early_off_target.statement.rhs),
-        Written("onset_time_scale", "tau, the time scale of the onset (time is eta * epoch).", (regimes.onset_time_scale,), (N, K, T, rate), scale),
+        as_stated("early_Q", "Q on the plateau of R.", regimes.early_alignment, t, Q_0, N, K, T),
+        as_stated("early_S", "S on the plateau of R.", regimes.early_off_target, t, S_0, N, K, T),
         Written(
-            "early_R", "R at its onset, saturation kept.", (regimes.logistic_onset,), (t, tau, T),
+            "onset_time_scale",
+            "tau, the time scale of the onset (time is eta * epoch).",
+            (regimes.onset_time_scale,),
+            (N, K, T, rate),
+            scale,
+        ),
+        Written(
+            "early_R",
+            "R at its onset, saturation kept.",
+            (regimes.logistic_onset,),
+            (t, tau, T),
             prove(
-                expit(t**2 / tau**2 - sp.log(T - 1)), regimes.logistic_onset.statement.rhs,
+                expit(t**2 / tau**2 - sp.log(T - 1)),
+                regimes.logistic_onset.statement.rhs,
                 {t: (0, 3), tau: (1, 2), T: (2, 30)},
             ),
         ),
-    ]  # fmt: skip
+    ]
 
 
 def form_factor() -> Written:
@@ -390,7 +457,8 @@ def form_factor() -> Written:
     square, inverse = sp.symbols("x w", positive=True)  # (omega T)^2 and 1/T^2
     in_square = sp.Poly(
         sp.expand(
-            attention_closures.form_factor_series(10).subs(omega[r], sp.sqrt(square * inverse))
+            attention_closures.form_factor_series(10)
+            .subs(omega[r], sp.sqrt(square * inverse))
             .subs(T, 1 / sp.sqrt(inverse))
         ),
         square,
@@ -399,7 +467,9 @@ def form_factor() -> Written:
     names = sp.symbols(f"c_1:{len(powers) + 1}")
     require(powers == list(range(1, len(powers) + 1)), "the series has gaps")
     coefficients = [sp.factor(in_square.coeff_monomial(square**power)) for power in powers]
-    series = sp.horner(sp.Add(*(c * square**q for c, q in zip(names, powers, strict=True))), wrt=square)
+    series = sp.horner(
+        sp.Add(*(c * square**q for c, q in zip(names, powers, strict=True))), wrt=square
+    )
     closed_form = attention_closures.form_factor_closed.statement.rhs.subs(omega[r], resolved)
     return Written(
         "form_factor",
@@ -408,7 +478,7 @@ def form_factor() -> Written:
         (frequency, T),
         select(slow, by_series, by_closed_form),
         (
-            (frequency, sp.Mod(frequency + sp.pi, 2 * sp.pi) - sp.pi),
+            (frequency, frequency - 2 * sp.pi * rint(frequency / (2 * sp.pi))),
             (square, (frequency * T) ** 2),
             (inverse, 1 / T**2),
             *zip(names, coefficients, strict=True),
@@ -431,20 +501,29 @@ def accuracy() -> list[Written]:
     wrong_others = -expm1((N - 1) * log_ndtr((Delta + sigma_c * z) / sigma_o))
     at_node = kernel.subs({integral.limits[0][0]: z, y_c: y_o + Delta})
     ranges = {**_MARGIN_RANGES, sigma_c: (1, 2), sigma_o: (1, 2), z: (-3, 3)}
-    sign = sp.simplify(weight / rollout.density(integral.limits[0][0], sp.Integer(0), sp.Integer(1)))
+    sign = sp.simplify(
+        weight / rollout.density(integral.limits[0][0], sp.Integer(0), sp.Integer(1))
+    )
     return [
         Written(
-            "next_token_error_at", "Chance that some other logit beats the right one, z deviations from its mean.",
-            (rollout.next_token_error,), (z, Delta, sigma_c, sigma_o, N), prove(wrong_others, sign * at_node, ranges),
+            "next_token_error_at",
+            "Chance that some other logit beats the right one, z deviations from its mean.",
+            (rollout.next_token_error,),
+            (z, Delta, sigma_c, sigma_o, N),
+            prove(wrong_others, sign * at_node, ranges),
         ),
         Written(
-            "rollout_accuracy", "Probability that the state after T steps is right; error = 1 - a.",
-            (rollout.rollout_accuracy,), (error, N, T),
+            "rollout_accuracy",
+            "Probability that the state after T steps is right; error = 1 - a.",
+            (rollout.rollout_accuracy,),
+            (error, N, T),
             rollout.rollout_accuracy.statement.rhs.subs(rollout.accuracy, 1 - error),
         ),
         Written(
-            "rollout_error", "Probability that it is wrong, exact however small the error 1 - a.",
-            (rollout.rollout_error,), (error, N, T),
+            "rollout_error",
+            "Probability that it is wrong, exact however small the error 1 - a.",
+            (rollout.rollout_error,),
+            (error, N, T),
             select(informed, by_logarithm, by_power),
             (
                 (informed, condition),
@@ -452,60 +531,106 @@ def accuracy() -> list[Written]:
                 (by_power, large),
             ),
         ),
-    ]  # fmt: skip
+    ]
 
 
 def functions() -> list[Written]:
     """Everything that goes into meanfield/generated.py, in order."""
-    sum_of_squares = attention_closures.Phi2
+    sum_of_squares, right = attention_closures.Phi2, logits.mean_correct_logit
     linear, quadratic = attention_closures.linear_closure, attention_closures.quadratic_closure
+    by_gap = dynamics.right_logit_in_gap
     return [
-        Written("correct_logit", "Mean logit of the right state.", (logits.mean_correct_logit,), (R, Q, S, K), logits.mean_correct_logit.statement.rhs),
-        Written("other_logit", "Mean logit of any other state.", (logits.mean_other_logit,), (y_c, C, N), logits.mean_other_logit.statement.rhs),
+        as_stated("correct_logit", "Mean logit of the right state.", right, R, Q, S, K),
+        as_stated("other_logit", "Mean logit of any other.", logits.mean_other_logit, y_c, C, N),
         Written(
-            "margin", "Lead of the right state's mean logit over the others'.",
-            (logits.mean_correct_logit, logits.margin), (R, Q, S, C, N, K), logits.margin.statement.rhs,
-            ((y_c, logits.mean_correct_logit.statement.rhs),),
+            "margin",
+            "Lead of the right state's mean logit over the others'.",
+            (right, logits.margin),
+            (R, Q, S, C, N, K),
+            logits.margin.statement.rhs,
+            ((y_c, right.statement.rhs),),
         ),
         Written(
-            "loss", "Mean-field loss.", (loss.mean_field_loss,), (Delta, N),
-            prove(logaddexp(0, log_odds(Delta)), loss.mean_field_loss.statement.rhs, _MARGIN_RANGES),
+            "loss",
+            "Mean-field loss.",
+            (loss.mean_field_loss,),
+            (Delta, N),
+            prove(
+                logaddexp(0, log_odds(Delta)), loss.mean_field_loss.statement.rhs, _MARGIN_RANGES
+            ),
         ),
-        Written("error_signal", "g = 1 - p_correct under the mean logits.", (loss.error_signal,), (Delta, N), _ERROR),
         Written(
-            "log_error_signal", "log g.", (loss.error_signal,), (Delta, N),
-            prove(log_expit(log_odds(Delta)), sp.log(loss.error_signal.statement.rhs), _MARGIN_RANGES),
+            "error_signal",
+            "g = 1 - p_correct under the mean logits.",
+            (loss.error_signal,),
+            (Delta, N),
+            _ERROR,
         ),
         Written(
-            "attention_drive", "F = -dL/dR.", (loss.attention_drive,), (R, Q, S, C, N, K),
+            "log_error_signal",
+            "log g.",
+            (loss.error_signal,),
+            (Delta, N),
+            prove(
+                log_expit(log_odds(Delta)), sp.log(loss.error_signal.statement.rhs), _MARGIN_RANGES
+            ),
+        ),
+        Written(
+            "attention_drive",
+            "F = -dL/dR.",
+            (loss.attention_drive,),
+            (R, Q, S, C, N, K),
             loss.attention_drive.statement.rhs,
-            ((y_c, logits.mean_correct_logit.statement.rhs), (Delta, logits.margin.statement.rhs), (g, _ERROR)),
+            ((y_c, right.statement.rhs), (Delta, logits.margin.statement.rhs), (g, _ERROR)),
         ),
         form_factor(),
         Written(
-            "linear_rate", "gamma; sum_phi2 is the sum of form_factor squared over the d/2 planes.",
-            (attention_closures.linear_rate,), (sum_phi2, sigma2, d, T),
+            "linear_rate",
+            "gamma; sum_phi2 is the sum of form_factor squared over the d/2 planes.",
+            (attention_closures.linear_rate,),
+            (sum_phi2, sigma2, d, T),
             attention_closures.linear_rate.statement.rhs.xreplace({sum_of_squares: sum_phi2}),
         ),
         Written(
-            "quadratic_rate", "g_0; sum_phi2 is the sum of form_factor squared over the d/2 planes.",
-            (attention_closures.quadratic_rate,), (sum_phi2, sigma2, d, T),
+            "quadratic_rate",
+            "g_0; sum_phi2 is the sum of form_factor squared over the d/2 planes.",
+            (attention_closures.quadratic_rate,),
+            (sum_phi2, sigma2, d, T),
             attention_closures.quadratic_rate.statement.rhs.xreplace({sum_of_squares: sum_phi2}),
         ),
-        Written("gradient_linear", "G = |grad_q R|^2 + |grad_k R|^2, linear closure.", (linear,), (R, rate), closed(linear)),
-        Written("gradient_quadratic", "G = |grad_q R|^2 + |grad_k R|^2, quadratic closure.", (quadratic,), (R, rate), closed(quadratic)),
+        Written(
+            "gradient_linear",
+            "G = |grad_q R|^2 + |grad_k R|^2, linear closure.",
+            (linear,),
+            (R, rate),
+            closed(linear),
+        ),
+        Written(
+            "gradient_quadratic",
+            "G = |grad_q R|^2 + |grad_k R|^2, quadratic closure.",
+            (quadratic,),
+            (R, rate),
+            closed(quadratic),
+        ),
         *system("linear", closed(linear), linear),
         *system("quadratic", closed(quadratic), quadratic),
-        Written("kappa", "The one constant of the curves in internal time.", (dynamics.rate_constant,), (N, K, rate), dynamics.rate_constant.statement.rhs.subs(dynamics.rate, rate)),
-        Written("correct_logit_by_gap", "Mean logit of the right state from U = Q - S, V = Q + (K - 1) S.", (dynamics.right_logit_in_gap,), (R, U, V, K), dynamics.right_logit_in_gap.statement.rhs),
-        Written("margin_by_gap", "Margin from U = Q - S, V = Q + (K - 1) S.", (solution.margin_by_gap,), (R, U, V, C, N, K), solution.margin_by_gap.statement.rhs),
+        Written(
+            "kappa",
+            "The one constant of the curves in internal time.",
+            (dynamics.rate_constant,),
+            (N, K, rate),
+            dynamics.rate_constant.statement.rhs.subs(dynamics.rate, rate),
+        ),
+        as_stated("correct_logit_by_gap", "Mean logit of the right state.", by_gap, R, U, V, K),
+        as_stated("margin_by_gap", "Margin.", solution.margin_by_gap, R, U, V, C, N, K),
         *exact_solution(),
         *clocks(),
         *onset(),
         *accuracy(),
-    ]  # fmt: skip
+    ]
 
 
+FROM_SCIPY = ("expit", "log_expit", "log_ndtr", "wrightomega")
 HEADER = '''"""The theory as numbers. Written by ``python -m derivations.generate``: do not edit.
 
 Every function broadcasts over its arguments and is safe at any margin; the numbers in brackets are
@@ -521,10 +646,10 @@ from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit, log_expit, log_ndtr, wrightomega
+from scipy.special import FROM_SCIPY
 
 Real: TypeAlias = "float | NDArray[np.float64]"
-'''
+'''.replace("FROM_SCIPY", ", ".join(FROM_SCIPY))
 
 
 def module_source() -> str:
@@ -543,7 +668,9 @@ def closure_functions(closure: sp.Expr) -> tuple[Callable[..., Any], Callable[..
     own = {symbol: R for symbol in closure.free_symbols if symbol.name == "R"}
     closure = closure.xreplace(own)
     if strange := closure.free_symbols - {R}:
-        raise ValueError(f"a closure G(R) may use R and numbers, not {', '.join(map(str, strange))}")
+        raise ValueError(
+            f"a closure G(R) may use R and numbers, not {', '.join(map(str, strange))}"
+        )
     source = HEADER + "\n\n".join(written.source() for written in system("own", closure, None))
     namespace: dict[str, Any] = {}
     exec(compile(source, "<generated closure>", "exec"), namespace)
@@ -552,7 +679,9 @@ def closure_functions(closure: sp.Expr) -> tuple[Callable[..., Any], Callable[..
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Command line: write the file, or compare it with what would be written."""
-    parser = argparse.ArgumentParser(prog="python -m derivations.generate", description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m derivations.generate", description=__doc__.split("\n")[0]
+    )
     parser.add_argument("--check", action="store_true", help="compare instead of writing")
     options = parser.parse_args(arguments)
     source = module_source()
@@ -561,7 +690,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     if TARGET.read_text(encoding="utf-8") == source:
         return 0
-    print(f"{TARGET.name} differs from the registry: run python -m derivations.generate", file=sys.stderr)
+    print(
+        f"{TARGET.name} differs from the registry: run python -m derivations.generate",
+        file=sys.stderr,
+    )
     return 1
 
 

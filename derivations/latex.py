@@ -6,8 +6,6 @@ import sympy as sp
 from sympy.printing.latex import LatexPrinter
 
 
-
-
 class PaperPrinter(LatexPrinter):
     """(W_k)_{nm} instead of W_{k,n,m}; otherwise SymPy's own."""
 

@@ -16,11 +16,39 @@ from derivations.logits import mean_correct_logit, other_logit_by_sum, sum_of_lo
 from derivations.loss import error_signal, mean_field_loss
 from derivations.overlaps import overlap_of_independent
 from derivations.sums import (
-    contract, expand_sums, k_prime, m_prime, n_prime, numbers, over, rename, swap, trace_product,
-)  # fmt: skip
+    contract,
+    expand_sums,
+    k_prime,
+    m_prime,
+    n_prime,
+    numbers,
+    over,
+    rename,
+    swap,
+    trace_product,
+)
 from derivations.symbols import (
-    C, Delta, K, L, N, P, Q, R, S, W, alpha, beta, eta, g, k, l, m, n, y_c, y_o,
-)  # fmt: skip
+    C,
+    Delta,
+    K,
+    L,
+    N,
+    P,
+    Q,
+    R,
+    S,
+    W,
+    alpha,
+    beta,
+    eta,
+    g,
+    k,
+    l,
+    m,
+    n,
+    y_c,
+    y_o,
+)
 
 entry = W[k, n, m]  # a representative entry of a representative logic matrix
 update = sp.IndexedBase(r"\Delta W", real=True)  # update[k, n, m]: its change in one step
@@ -58,12 +86,17 @@ def chain_rule(gradient_step: sp.Eq, mean_field_loss: sp.Eq) -> Iterator[Step]:
     right, other = (sp.Function(y.name)(weight) for y in (y_c, y_o))
     loss = mean_field_loss.rhs.subs(Delta, y_c - y_o)
     total = sp.diff(loss.subs({y_c: right, y_o: other}), weight)
-    slopes = [sp.diff(total, sp.diff(y, weight)).subs({right: y_c, other: y_o}) for y in (right, other)]
+    slopes = [
+        sp.diff(total, sp.diff(y, weight)).subs({right: y_c, other: y_o}) for y in (right, other)
+    ]
     for y, slope in zip((y_c, y_o), slopes, strict=True):
         require(sp.simplify(slope - sp.diff(loss, y)) == 0, f"chain rule in {y}")
     yield "The loss depends on W through the two mean logits", sp.Eq(slope_in_entry(L), total)
     by_logits = sp.Add(*(sp.Derivative(L, y) * slope_in_entry(y) for y in (y_c, y_o)))
-    yield "Insert", sp.Eq(gradient_step.lhs, gradient_step.rhs.xreplace({slope_in_entry(L): by_logits}))
+    yield (
+        "Insert",
+        sp.Eq(gradient_step.lhs, gradient_step.rhs.xreplace({slope_in_entry(L): by_logits})),
+    )
 
 
 @equation("44", "Slope of the right logit", follows_from=(mean_correct_logit,))
@@ -82,7 +115,9 @@ def weight_right(right_logit_slope: sp.Eq) -> Iterator[Step]:
     yield "The factor of dQ in (44)", sp.Eq(alpha, R + (1 - R) * sp.factor((weight - R) / (1 - R)))
 
 
-@equation("46b", "Weight of each off-target overlap", follows_from=(right_logit_slope, weight_right))
+@equation(
+    "46b", "Weight of each off-target overlap", follows_from=(right_logit_slope, weight_right)
+)
 def weight_off_target(right_logit_slope: sp.Eq, weight_right: sp.Eq) -> Iterator[Step]:
     weight = sp.expand(right_logit_slope.rhs).coeff(slope_in_entry(S))
     each = (1 - R) * sp.factor(weight / ((K - 1) * (1 - R)))
@@ -92,13 +127,19 @@ def weight_off_target(right_logit_slope: sp.Eq, weight_right: sp.Eq) -> Iterator
     yield "Each", sp.Eq(beta, each)
 
 
-@equation("45", "Slope of the right logit", follows_from=(right_logit_slope, weight_right, weight_off_target))
+@equation(
+    "45",
+    "Slope of the right logit",
+    follows_from=(right_logit_slope, weight_right, weight_off_target),
+)
 def right_logit_slope_by_weights(
     right_logit_slope: sp.Eq, weight_right: sp.Eq, weight_off_target: sp.Eq
 ) -> Iterator[Step]:
     short = alpha * slope_in_entry(Q) + (K - 1) * beta * slope_in_entry(S)
     weights = {alpha: weight_right.rhs, beta: weight_off_target.rhs}
-    require(sp.simplify(short.subs(weights) - right_logit_slope.rhs) == 0, "weights do not fit (44)")
+    require(
+        sp.simplify(short.subs(weights) - right_logit_slope.rhs) == 0, "weights do not fit (44)"
+    )
     yield "(44) with the weights (46)", sp.Eq(right_logit_slope.lhs, short)
 
 
@@ -115,7 +156,17 @@ def off_target_slope(off_target: sp.Eq) -> Iterator[Step]:
     yield "With the mean permutation matrix", sp.Eq(slope_in_entry(S), in_mean)
 
 
-@equation("48", "Slope of the right logit in W", follows_from=(right_logit_slope_by_weights, alignment_slope, off_target_slope, weight_right, weight_off_target))
+@equation(
+    "48",
+    "Slope of the right logit in W",
+    follows_from=(
+        right_logit_slope_by_weights,
+        alignment_slope,
+        off_target_slope,
+        weight_right,
+        weight_off_target,
+    ),
+)
 def right_logit_slope_in_permutations(
     by_weights: sp.Eq,
     alignment_slope: sp.Eq,
@@ -132,8 +183,13 @@ def right_logit_slope_in_permutations(
         }
     )
     yield "Insert (46), (47) into (45)", inserted
-    by_matrix = sp.collect(sp.expand(inserted * N * K), [P[k, n, m], mean_permutation[n, m]], sp.factor)
-    yield "The right matrix with weight R, the mean matrix with the rest", sp.Eq(by_weights.lhs, by_matrix / (N * K))
+    by_matrix = sp.collect(
+        sp.expand(inserted * N * K), [P[k, n, m], mean_permutation[n, m]], sp.factor
+    )
+    yield (
+        "The right matrix with weight R, the mean matrix with the rest",
+        sp.Eq(by_weights.lhs, by_matrix / (N * K)),
+    )
 
 
 @equation("49", "Slope of the other logit", follows_from=(other_logit_by_sum, sum_of_logits))
@@ -144,8 +200,14 @@ def other_logit_slope(other_logit_by_sum: sp.Eq, sum_of_logits: sp.Eq) -> Iterat
     yield "Differentiate (41)", sp.Eq(slope_in_entry(y_o), slope)
 
 
-@equation("50", "Update by the logits' difference", follows_from=(chain_rule, mean_field_loss, error_signal))
-def update_by_difference(chain_rule: sp.Eq, mean_field_loss: sp.Eq, error_signal: sp.Eq) -> Iterator[Step]:
+@equation(
+    "50",
+    "Update by the logits' difference",
+    follows_from=(chain_rule, mean_field_loss, error_signal),
+)
+def update_by_difference(
+    chain_rule: sp.Eq, mean_field_loss: sp.Eq, error_signal: sp.Eq
+) -> Iterator[Step]:
     slope = sp.diff(mean_field_loss.rhs, Delta)
     require(sp.simplify(slope + error_signal.rhs) == 0, "the loss does not fall at the rate g")
     slopes = {sp.Derivative(L, y_c): -g, sp.Derivative(L, y_o): g}
@@ -166,7 +228,11 @@ def update_by_right_logit(update_by_difference: sp.Eq, other_logit_slope: sp.Eq)
     yield "Order", sp.Eq(update_by_difference.lhs, rate * ordered)
 
 
-@equation("52", "Update of the logic matrices", follows_from=(update_by_right_logit, right_logit_slope_in_permutations))
+@equation(
+    "52",
+    "Update of the logic matrices",
+    follows_from=(update_by_right_logit, right_logit_slope_in_permutations),
+)
 def logic_update(update_by_right_logit: sp.Eq, right_slope: sp.Eq) -> Iterator[Step]:
     inserted = update_by_right_logit.rhs.xreplace({right_slope.lhs: right_slope.rhs})
     rate = eta * g / (K * (N - 1))
@@ -213,10 +279,15 @@ def overlap_relation(overlap_with_all: sp.Eq, overlap_with_others: sp.Eq) -> Ite
 
 @equation("53", "Change of Q", follows_from=(alignment,))
 def alignment_change(alignment: sp.Eq) -> Iterator[Step]:
-    yield "Q is linear in W and the teacher is fixed", sp.Eq(Q_change, swap(alignment.rhs, W, update))
+    yield (
+        "Q is linear in W and the teacher is fixed",
+        sp.Eq(Q_change, swap(alignment.rhs, W, update)),
+    )
 
 
-@equation("54", "Change of Q by overlaps", follows_from=(alignment_change, logic_update, overlap_with_all))
+@equation(
+    "54", "Change of Q by overlaps", follows_from=(alignment_change, logic_update, overlap_with_all)
+)
 def alignment_change_by_overlaps(
     alignment_change: sp.Eq, logic_update: sp.Eq, overlap_with_all: sp.Eq
 ) -> Iterator[Step]:
@@ -231,7 +302,11 @@ def off_target_change(off_target: sp.Eq) -> Iterator[Step]:
     yield "S is linear in W too", sp.Eq(S_change, swap(off_target.rhs, W, update))
 
 
-@equation("56", "Change of S by overlaps", follows_from=(off_target_change, logic_update, overlap_with_all, overlap_relation))
+@equation(
+    "56",
+    "Change of S by overlaps",
+    follows_from=(off_target_change, logic_update, overlap_with_all, overlap_relation),
+)
 def off_target_change_by_overlaps(
     off_target_change: sp.Eq, logic_update: sp.Eq, overlap_with_all: sp.Eq, overlap_relation: sp.Eq
 ) -> Iterator[Step]:
@@ -268,14 +343,32 @@ def tidy_rate(change: sp.Expr) -> sp.Expr:
 # --- averaged over vocabularies ------------------------------------------------------------------
 
 
-@equation("59a", "Growth of Q", follows_from=(alignment_change_by_overlaps, overlap_relation, overlap_of_independent, weight_right))
+@equation(
+    "59a",
+    "Growth of Q",
+    follows_from=(
+        alignment_change_by_overlaps,
+        overlap_relation,
+        overlap_of_independent,
+        weight_right,
+    ),
+)
 def alignment_growth(
     change: sp.Eq, overlap_relation: sp.Eq, overlap_of_independent: sp.Eq, weight_right: sp.Eq
 ) -> Iterator[Step]:
     yield from growth(change, overlap_relation, overlap_of_independent, Q_dot, weight_right)
 
 
-@equation("59b", "Growth of S", follows_from=(off_target_change_by_overlaps, overlap_relation, overlap_of_independent, weight_off_target))
+@equation(
+    "59b",
+    "Growth of S",
+    follows_from=(
+        off_target_change_by_overlaps,
+        overlap_relation,
+        overlap_of_independent,
+        weight_off_target,
+    ),
+)
 def off_target_growth(
     change: sp.Eq, overlap_relation: sp.Eq, overlap_of_independent: sp.Eq, weight_off_target: sp.Eq
 ) -> Iterator[Step]:
@@ -283,7 +376,11 @@ def off_target_growth(
 
 
 def growth(
-    change: sp.Eq, overlap_relation: sp.Eq, overlap_of_independent: sp.Eq, rate: sp.Symbol, weight: sp.Eq
+    change: sp.Eq,
+    overlap_relation: sp.Eq,
+    overlap_of_independent: sp.Eq,
+    rate: sp.Symbol,
+    weight: sp.Eq,
 ) -> Iterator[Step]:
     """Average the change over independent permutations and divide by the time step eta."""
     in_c_2 = change.rhs.subs(c_1, overlap_relation.rhs)
@@ -295,7 +392,10 @@ def growth(
         sp.simplify(averaged / eta - short.subs(weight.lhs, weight.rhs)) == 0,
         f"the growth of {change.lhs} is not g {weight.lhs}/(KN)",
     )
-    yield "Exact at finite N and K: the corrections cancel; one step takes the time eta", sp.Eq(rate, short)
+    yield (
+        "Exact at finite N and K: the corrections cancel; one step takes the time eta",
+        sp.Eq(rate, short),
+    )
 
 
 # --- checks: mean logits of the small model, differentiated by moving one entry of W -------------
@@ -306,9 +406,7 @@ def moved(model: SmallModel, position: tuple[int, int, int], by: Fraction) -> Sm
     k0, n0, m0 = position
     W_moved = tuple(
         tuple(
-            tuple(
-                value + by * ((a, b, c) == (k0, n0, m0)) for c, value in enumerate(row)
-            )
+            tuple(value + by * ((a, b, c) == (k0, n0, m0)) for c, value in enumerate(row))
             for b, row in enumerate(matrix)
         )
         for a, matrix in enumerate(model.W)
@@ -331,7 +429,9 @@ def exact_slopes(model: SmallModel) -> dict[tuple[int, int, int], tuple[sp.Expr,
     return {
         position: tuple(
             after - before
-            for before, after in zip(here, mean_logits(moved(model, position, Fraction(1))), strict=True)
+            for before, after in zip(
+                here, mean_logits(moved(model, position, Fraction(1))), strict=True
+            )
         )
         for position in entries
     }
@@ -374,18 +474,14 @@ def slopes_by_moving_entries(
         model = small_model(*sizes)
         before = model.order_parameters()
         sizes_and_R = {symbol: before[symbol] for symbol in (N, K, R)}
-        weights = {weight.lhs: weight.rhs.subs(sizes_and_R) for weight in (weight_right, weight_off_target)}
+        weights = {
+            weight.lhs: weight.rhs.subs(sizes_and_R) for weight in (weight_right, weight_off_target)
+        }
         for position, (right, other) in exact_slopes(model).items():
             after = moved(model, position, Fraction(1)).order_parameters()
             moves = {slope_in_entry(o): after[o] - before[o] for o in (Q, S)}
             at = dict(zip((k, n, m), (index + 1 for index in position), strict=True))
-            given = {**moves, slope_in_entry(y_c): right}
-
-            def value(statement: sp.Eq, at: dict = at, given: dict = given) -> sp.Expr:
-                filled = statement.rhs.xreplace(given).xreplace({mean_permutation[n, m]: _MEAN})
-                filled = filled.subs(weights).subs(at)
-                return numbers(filled, sizes_and_R, model.arrays())
-
+            given = {**moves, slope_in_entry(y_c): right, mean_permutation[n, m]: _MEAN}
             exact = {
                 slope: right,
                 slope_by_weights: right,
@@ -395,7 +491,8 @@ def slopes_by_moving_entries(
                 off_target_slope: moves[slope_in_entry(S)],
             }
             for statement, expected in exact.items():
-                claimed = value(statement)
+                filled = statement.rhs.xreplace(given).subs(weights).subs(at)
+                claimed = numbers(filled, sizes_and_R, model.arrays())
                 require(claimed == expected, f"{statement.lhs}: {claimed} instead of {expected}")
                 count += 1
     return f"{count} slopes at three (N, K, T), residual 0"

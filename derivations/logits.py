@@ -18,21 +18,44 @@ from derivations.definitions import (
     row_sum,
     values,
 )
-from derivations.enumeration import Arrays, SmallModel, small_models
+from derivations.enumeration import Arrays, Entries, SmallModel, small_models
 from derivations.equation import Kind, Step, check, equation, require
 from derivations.sums import (
     average_over_action,
     average_over_state,
     contract,
     expand_sums,
-       m_prime,
+    m_prime,
     numbers,
     over,
     swap,
 )
 from derivations.symbols import (
-    A, C, Delta, K, N, P, Q, R, S, T, W, a, alpha, i, j, k, l, m, n, v, x, y, y_c, y_o, y_teacher, z,
-)  # fmt: skip
+    A,
+    C,
+    Delta,
+    K,
+    N,
+    P,
+    Q,
+    R,
+    S,
+    T,
+    W,
+    a,
+    i,
+    j,
+    k,
+    l,
+    m,
+    n,
+    x,
+    y,
+    y_c,
+    y_o,
+    y_teacher,
+    z,
+)
 
 delta = sp.KroneckerDelta
 right_logit = sp.Function("y_c")(i)  # the logit of the right next state at prediction position i
@@ -116,7 +139,12 @@ def state_average_is_trace(state_average: sp.Eq) -> Iterator[Step]:
     yield "Carry out the deltas", sp.Eq(state_average.lhs, contract(state_average.rhs))
 
 
-@check(state_average, state_average_is_trace, kind=Kind.ENUMERATION, says="the state is uniform given the actions, at every step")
+@check(
+    state_average,
+    state_average_is_trace,
+    kind=Kind.ENUMERATION,
+    says="the state is uniform given the actions, at every step",
+)
 def state_is_uniform(state_average: sp.Eq, state_average_is_trace: sp.Eq) -> str:
     for model in small_models():
         form = {(p, q): sp.Integer(2**p * 3**q) for p in range(1, 6) for q in range(1, 6)}
@@ -165,7 +193,11 @@ def averaged_over_actions(averaged_over_state: sp.Eq) -> Iterator[Step]:
     )
 
 
-@equation("34", "Right logit in Q and S", follows_from=(averaged_over_actions, alignment, off_target, row_sum))
+@equation(
+    "34",
+    "Right logit in Q and S",
+    follows_from=(averaged_over_actions, alignment, off_target, row_sum),
+)
 def right_logit_in_overlaps(
     averaged_over_actions: sp.Eq, alignment: sp.Eq, off_target: sp.Eq, row_sum: sp.Eq
 ) -> Iterator[Step]:
@@ -222,24 +254,27 @@ def mean_correct_logit(right_logit_ordered: sp.Eq, retrieval: sp.Eq) -> Iterator
     yield "Collect Q and S", sp.Eq(y_c, by_overlap(in_R, R))
 
 
-def arrays_of(model: SmallModel, actions: tuple[int, ...], states: tuple[int, ...], t: int) -> Arrays:
+def arrays_of(
+    model: SmallModel, actions: tuple[int, ...], states: tuple[int, ...], t: int
+) -> Arrays:
     """Every array of one sequence as seen from prediction t: W, P, A, a, x, z, y, teacher's y."""
     position, letters = model.T + 1 + t, range(model.N)
-    z_values = {
+    z_values: Entries = {
         (position, q + 1): sum(
             (sp.Rational(model.A[t][p]) for p in range(model.T) if actions[p] == q), sp.Integer(0)
         )
         for q in range(model.K)
     }
-    logit_values = {
+    logit_values: Entries = {
         (position, q + 1): sp.Rational(model.logit(actions, t, states[t], q)) for q in letters
     }
-    return model.arrays() | {
-        a: {(q + 1,): action + 1 for q, action in enumerate(actions)},
-        x: {(position, q + 1): int(states[t] == q) for q in letters},
+    return {
+        **model.arrays(),
+        a: {(q + 1,): sp.Integer(action + 1) for q, action in enumerate(actions)},
+        x: {(position, q + 1): sp.Integer(states[t] == q) for q in letters},
         z: z_values,
         y: logit_values,
-        y_teacher: {(position, q + 1): int(states[t + 1] == q) for q in letters},
+        y_teacher: {(position, q + 1): sp.Integer(states[t + 1] == q) for q in letters},
     }
 
 
@@ -248,7 +283,13 @@ def sequences() -> Iterator[tuple[SmallModel, tuple[int, ...], tuple[int, ...], 
     for model in small_models():
         for actions, states in itertools.islice(model.words(), 0, None, 5):
             for t in range(model.T):
-                yield model, actions, states, t, {N: model.N, K: model.K, T: model.T, i: model.T + 1 + t}
+                yield (
+                    model,
+                    actions,
+                    states,
+                    t,
+                    {N: model.N, K: model.K, T: model.T, i: model.T + 1 + t},
+                )
 
 
 @check(
@@ -257,7 +298,7 @@ def sequences() -> Iterator[tuple[SmallModel, tuple[int, ...], tuple[int, ...], 
     right_logit_by_action,
     mixture,
     kind=Kind.ENUMERATION,
-    says="one sequence at a time: the logit of the right state and the mixed matrix by (1), (4), (6)",
+    says="one sequence at a time: right logit and mixed matrix by (1), (4), (6)",
 )
 def each_sequence(by_teacher: sp.Eq, written_out: sp.Eq, by_action: sp.Eq, mixture: sp.Eq) -> str:
     count = 0
@@ -286,13 +327,17 @@ def each_action_sequence(averaged_over_state: sp.Eq) -> str:
         by_actions: dict[tuple[int, ...], list[tuple[int, ...]]] = {}
         for actions, states in model.words():
             by_actions.setdefault(actions, []).append(states)
-        for (actions, chains), t in itertools.product(list(by_actions.items())[::3], range(model.T)):
+        for (actions, chains), t in itertools.product(
+            list(by_actions.items())[::3], range(model.T)
+        ):
             logit_values = [model.logit(actions, t, chain[t], chain[t + 1]) for chain in chains]
             exact = sp.Rational(sum(logit_values)) / model.N
             sizes = {N: model.N, K: model.K, T: model.T, i: model.T + 1 + t}
             (inside,) = averaged_over_state.rhs.atoms(expectation)
             outside = averaged_over_state.rhs / inside
-            claimed = outside * numbers(inside.args[0], sizes, arrays_of(model, actions, chains[0], t))
+            claimed = outside * numbers(
+                inside.args[0], sizes, arrays_of(model, actions, chains[0], t)
+            )
             require(claimed == exact, f"{claimed} instead of {exact}")
             count += 1
     return f"{count} averages, residual 0"
@@ -353,7 +398,11 @@ def any_logit_averaged(any_logit: sp.Eq, row_sum: sp.Eq) -> Iterator[Step]:
     )
 
 
-@equation("39", "Any logit, averaged: no trace of the attention", follows_from=(any_logit_averaged, row_sum))
+@equation(
+    "39",
+    "Any logit, averaged: no trace of the attention",
+    follows_from=(any_logit_averaged, row_sum),
+)
 def any_logit_without_attention(any_logit_averaged: sp.Eq, row_sum: sp.Eq) -> Iterator[Step]:
     row = sp.Sum(A[i, j], (j, 1, T))
     weighted = any_logit_averaged.rhs
@@ -371,7 +420,10 @@ def any_logit_without_attention(any_logit_averaged: sp.Eq, row_sum: sp.Eq) -> It
     note="A conserved constant: gradients of cross-entropy sum to zero over the logits, see X0.",
 )
 def sum_of_logits(any_logit_without_attention: sp.Eq) -> Iterator[Step]:
-    yield "Sum (39) over the N logits", sp.Eq(C, expand_sums(over(any_logit_without_attention.rhs, n)))
+    yield (
+        "Sum (39) over the N logits",
+        sp.Eq(C, expand_sums(over(any_logit_without_attention.rhs, n))),
+    )
 
 
 @equation("41", "Mean other logit", follows_from=(sum_of_logits,))
@@ -383,7 +435,10 @@ def other_logit_by_sum(sum_of_logits: sp.Eq) -> Iterator[Step]:
 
 @equation("12", "Mean other logit", follows_from=(other_logit_by_sum, mean_correct_logit))
 def mean_other_logit(other_logit_by_sum: sp.Eq, mean_correct_logit: sp.Eq) -> Iterator[Step]:
-    yield "In the order parameters", sp.Eq(y_o, other_logit_by_sum.rhs.subs(y_c, mean_correct_logit.rhs))
+    yield (
+        "In the order parameters",
+        sp.Eq(y_o, other_logit_by_sum.rhs.subs(y_c, mean_correct_logit.rhs)),
+    )
     yield "In short", other_logit_by_sum
 
 
@@ -395,7 +450,9 @@ def margin(mean_other_logit: sp.Eq) -> Iterator[Step]:
     )
 
 
-@check(any_logit, kind=Kind.ENUMERATION, says="one sequence at a time: every logit by (1), (4), (6)")
+@check(
+    any_logit, kind=Kind.ENUMERATION, says="one sequence at a time: every logit by (1), (4), (6)"
+)
 def each_logit(any_logit: sp.Eq) -> str:
     count = 0
     for model, actions, states, t, sizes in sequences():

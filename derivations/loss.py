@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import sympy as sp
 
-from derivations.equation import Kind, Step, check, equation, require
 from derivations.definitions import logsumexp, training_loss, y_right
+from derivations.equation import Kind, Step, check, equation, require
 from derivations.logits import margin, mean_correct_logit
-from derivations.symbols import C, Delta, F, K, L, N, Q, R, S, g, i, n, y, y_c, y_o
+from derivations.symbols import C, Delta, F, K, L, N, Q, R, S, g, i, y_c, y_o
 
 p_right = sp.Symbol("p_c", positive=True)  # probability of the right state under mean logits
 
@@ -53,7 +53,11 @@ def error_slope(error_signal: sp.Eq) -> Iterator[Step]:
     yield "Logistic, as for any softmax", sp.Eq(sp.Derivative(g, Delta), -g * sp.factor(-in_g / g))
 
 
-@equation("61b", "Drive on attention", follows_from=(mean_field_loss, error_signal, margin, mean_correct_logit))
+@equation(
+    "61b",
+    "Drive on attention",
+    follows_from=(mean_field_loss, error_signal, margin, mean_correct_logit),
+)
 def attention_drive(
     mean_field_loss: sp.Eq, error_signal: sp.Eq, margin: sp.Eq, mean_correct_logit: sp.Eq
 ) -> Iterator[Step]:
@@ -62,7 +66,7 @@ def attention_drive(
     slope = sp.diff(mean_field_loss.rhs, Delta)
     require(sp.simplify(slope + error_signal.rhs) == 0, "the loss does not fall at the rate g")
     yield "The loss falls with the margin at the rate (43)", sp.Eq(sp.Derivative(L, Delta), -g)
-    yield "Chain rule", sp.Eq(F, -(-g) * gain)
+    yield "Chain rule", sp.Eq(F, g * gain)
 
 
 @check(
@@ -97,7 +101,12 @@ def finite_differences(error_slope: sp.Eq, attention_drive: sp.Eq) -> str:
     h, worst = sp.Float(10, 40) ** -12, sp.Float(0)
     for sizes in ((3, 2), (7, 4), (20, 5)):
         at = dict(zip((N, K), sizes, strict=True))
-        at |= {R: sp.Rational(2, 7), Q: sp.Rational(5, 2), S: sp.Rational(1, 3), C: sp.Rational(3, 5)}
+        at |= {
+            R: sp.Rational(2, 7),
+            Q: sp.Rational(5, 2),
+            S: sp.Rational(1, 3),
+            C: sp.Rational(3, 5),
+        }
 
         def lead(retrieval: sp.Expr, at: dict = at) -> sp.Expr:
             right = (retrieval + (1 - retrieval) / at[K]) * at[Q]

@@ -9,12 +9,22 @@ from fractions import Fraction
 import sympy as sp
 
 from derivations.dynamics import BEYOND, U, V
-from derivations.enumeration import SIZES, small_model
+from derivations.enumeration import SIZES, SmallModel, small_model
 from derivations.equation import Kind, Step, check, equation, require
 from derivations.logic import (
-    alignment_change, c_1, c_2, exact_slopes, logic_update, mean_permutation, off_target_change,
-    overlap_relation, overlap_with_all, permutation_sums, project, vocabulary_overlaps,
-)  # fmt: skip
+    alignment_change,
+    c_1,
+    c_2,
+    exact_slopes,
+    logic_update,
+    mean_permutation,
+    off_target_change,
+    overlap_relation,
+    overlap_with_all,
+    permutation_sums,
+    project,
+    vocabulary_overlaps,
+)
 from derivations.solution import U_0, V_0
 from derivations.sums import contract, over
 from derivations.symbols import K, N, P, Q, R, S, eta, g, k, m, n
@@ -31,18 +41,24 @@ def column_sums(logic_update: sp.Eq) -> Iterator[Step]:
     one = {contract(over(P[k, n, m], n)): 1, contract(over(P[k, n, m], k, n)): K}
     yield (
         "A permutation matrix has one 1 in each column, the mean matrix too",
-        sp.Eq(over(logic_update.lhs, n), sp.simplify(contract(column).xreplace(one)), evaluate=False),
+        sp.Eq(
+            over(logic_update.lhs, n), sp.simplify(contract(column).xreplace(one)), evaluate=False
+        ),
     )
 
 
-@equation("X4a", "The heuristic and the retrieval part", status=BEYOND, follows_from=(logic_update,))
+@equation(
+    "X4a", "The heuristic and the retrieval part", status=BEYOND, follows_from=(logic_update,)
+)
 def micro_solution(logic_update: sp.Eq) -> Iterator[Step]:
     own, mean = P[k, n, m], mean_permutation[n, m]
     ansatz = u_dot * (own - mean) + v_dot * (mean - 1 / N)
     flow = logic_update.rhs / eta
     yield "Ansatz: W_k = W_k(0) + u (P_k - mean) + v (mean - J/N)", ansatz
     gap_matrix = sp.expand(ansatz - flow)
-    solution = sp.solve([gap_matrix.coeff(own), gap_matrix.coeff(mean)], [u_dot, v_dot], dict=True)[0]
+    solution = sp.solve([gap_matrix.coeff(own), gap_matrix.coeff(mean)], [u_dot, v_dot], dict=True)[
+        0
+    ]
     require(sp.simplify(gap_matrix.subs(solution)) == 0, "the ansatz does not solve (52)")
     yield "v follows the error signal alone", sp.Eq(v_dot, sp.factor(solution[v_dot]))
     yield "u needs attention", sp.Eq(u_dot, sp.factor(solution[u_dot]))
@@ -56,14 +72,23 @@ def heuristic_rate(logic_update: sp.Eq) -> Iterator[Step]:
     yield "So", sp.Eq(v_dot, sp.simplify(-N * constant))
 
 
-def projected_on(change: sp.Eq, matrix: sp.Expr, overlap_with_all: sp.Eq, relation: sp.Eq) -> sp.Expr:
+def projected_on(
+    change: sp.Eq, matrix: sp.Expr, overlap_with_all: sp.Eq, relation: sp.Eq
+) -> sp.Expr:
     """An overlap of the vocabulary with the matrices ``matrix`` (k, n, m), in c_2."""
     overlap = project(change.rhs, sp.Eq(sp.Symbol("unused"), matrix))
     return sp.simplify(overlap.xreplace(permutation_sums(overlap_with_all)).subs(c_1, relation.rhs))
 
 
-@equation("X4c", "Gap by the retrieval part", status=BEYOND, follows_from=(alignment_change, off_target_change, overlap_with_all, overlap_relation))
-def gap_by_retrieval_part(Q_change: sp.Eq, S_change: sp.Eq, overlap_with_all: sp.Eq, relation: sp.Eq) -> Iterator[Step]:
+@equation(
+    "X4c",
+    "Gap by the retrieval part",
+    status=BEYOND,
+    follows_from=(alignment_change, off_target_change, overlap_with_all, overlap_relation),
+)
+def gap_by_retrieval_part(
+    Q_change: sp.Eq, S_change: sp.Eq, overlap_with_all: sp.Eq, relation: sp.Eq
+) -> Iterator[Step]:
     overlaps = [
         projected_on(change, MOVED, overlap_with_all, relation) for change in (Q_change, S_change)
     ]
@@ -75,14 +100,22 @@ def gap_by_retrieval_part(Q_change: sp.Eq, S_change: sp.Eq, overlap_with_all: sp
     )
 
 
-@equation("X4d", "Total by the heuristic", status=BEYOND, follows_from=(alignment_change, off_target_change, overlap_with_all, overlap_relation))
-def total_by_heuristic(Q_change: sp.Eq, S_change: sp.Eq, overlap_with_all: sp.Eq, relation: sp.Eq) -> Iterator[Step]:
+@equation(
+    "X4d",
+    "Total by the heuristic",
+    status=BEYOND,
+    follows_from=(alignment_change, off_target_change, overlap_with_all, overlap_relation),
+)
+def total_by_heuristic(
+    Q_change: sp.Eq, S_change: sp.Eq, overlap_with_all: sp.Eq, relation: sp.Eq
+) -> Iterator[Step]:
     overlaps = [
         projected_on(change, MOVED, overlap_with_all, relation) for change in (Q_change, S_change)
     ]
     combined = overlaps[0] + (K - 1) * overlaps[1]
     yield "Q + (K - 1) S gains", sp.expand(combined)
     yield "The total sees v only", sp.Eq(V - V_0, v * sp.expand(sp.simplify(combined / v)))
+
 
 # --- checks --------------------------------------------------------------------------------------
 
@@ -123,7 +156,9 @@ def explicit_matrices(gap_by_retrieval_part: sp.Eq, total_by_heuristic: sp.Eq) -
         model = small_model(*sizes)
         N0, K0 = model.N, model.K
 
-        def entry(k0: int, n0: int, m0: int, model=model, N0: int = N0, K0: int = K0) -> Fraction:
+        def entry(
+            k0: int, n0: int, m0: int, model: SmallModel = model, N0: int = N0, K0: int = K0
+        ) -> Fraction:
             mean = Fraction(sum(model.P(q, n0, m0) for q in range(K0)), K0)
             return weight_u * (model.P(k0, n0, m0) - mean) + weight_v * (mean - Fraction(1, N0))
 
@@ -135,7 +170,9 @@ def explicit_matrices(gap_by_retrieval_part: sp.Eq, total_by_heuristic: sp.Eq) -
         given = {N: N0, K: K0, c_2: vocabulary_overlaps(model)[1]}
         given |= {u: sp.Rational(weight_u), v: sp.Rational(weight_v)}
         exact = overlaps[Q] - overlaps[S], overlaps[Q] + (K0 - 1) * overlaps[S]
-        for statement, expected in zip((gap_by_retrieval_part, total_by_heuristic), exact, strict=True):
+        for statement, expected in zip(
+            (gap_by_retrieval_part, total_by_heuristic), exact, strict=True
+        ):
             claimed = statement.rhs.subs(given)
             require(claimed == expected, f"{claimed} instead of {expected}")
     return "three vocabularies, residual 0"

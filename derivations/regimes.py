@@ -8,8 +8,11 @@ from collections.abc import Iterator
 import sympy as sp
 
 from derivations.dynamics import (
-    R_dot, alignment_dynamics, linear_growth, off_target_dynamics,
-)  # fmt: skip
+    R_dot,
+    alignment_dynamics,
+    linear_growth,
+    off_target_dynamics,
+)
 from derivations.equation import Kind, Status, Step, check, equation, require
 from derivations.loss import error_signal
 from derivations.solution import solved
@@ -35,7 +38,9 @@ def early_off_target(off_target_dynamics: sp.Eq, error_signal: sp.Eq) -> Iterato
     yield from early_overlap(off_target_dynamics, error_signal, S, S_0)
 
 
-def early_overlap(growth: sp.Eq, error_signal: sp.Eq, overlap: sp.Symbol, start: sp.Symbol) -> Iterator[Step]:
+def early_overlap(
+    growth: sp.Eq, error_signal: sp.Eq, overlap: sp.Symbol, start: sp.Symbol
+) -> Iterator[Step]:
     """Integrate the growth of one overlap on the plateau of R."""
     yield "While the margin is small the model guesses", sp.Eq(g, guessing(error_signal))
     rate = growth.rhs.subs({g: guessing(error_signal), R: plateau})
@@ -51,7 +56,12 @@ def early_gap(early_alignment: sp.Eq, early_off_target: sp.Eq) -> Iterator[Step]
     yield "From equal overlaps the gap grows linearly", sp.Eq(Q - S, gained)
 
 
-@equation("81c", "Time scale of the onset", status=Status.CLOSURE, follows_from=(linear_growth, early_gap, error_signal))
+@equation(
+    "81c",
+    "Time scale of the onset",
+    status=Status.CLOSURE,
+    follows_from=(linear_growth, early_gap, error_signal),
+)
 def onset_time_scale(linear_growth: sp.Eq, early_gap: sp.Eq, error_signal: sp.Eq) -> Iterator[Step]:
     driven = linear_growth.rhs.subs(Q, S + early_gap.rhs).subs(g, guessing(error_signal))
     yield "(15a) with the early gap", sp.Eq(R_dot, sp.factor(driven))
@@ -61,8 +71,15 @@ def onset_time_scale(linear_growth: sp.Eq, early_gap: sp.Eq, error_signal: sp.Eq
     yield "Written as 2 t/tau^2", sp.Eq(tau, sp.sqrt(sp.factor(square)))
 
 
-@equation("80", "Onset, leading order in R", status=Status.CLOSURE, follows_from=(linear_growth, early_gap, error_signal, onset_time_scale))
-def onset_growth(linear_growth: sp.Eq, early_gap: sp.Eq, error_signal: sp.Eq, onset_time_scale: sp.Eq) -> Iterator[Step]:
+@equation(
+    "80",
+    "Onset, leading order in R",
+    status=Status.CLOSURE,
+    follows_from=(linear_growth, early_gap, error_signal, onset_time_scale),
+)
+def onset_growth(
+    linear_growth: sp.Eq, early_gap: sp.Eq, error_signal: sp.Eq, onset_time_scale: sp.Eq
+) -> Iterator[Step]:
     driven = linear_growth.rhs.subs(Q, S + early_gap.rhs).subs(g, guessing(error_signal))
     leading = R * sp.diff(driven, R).subs(R, 0)
     yield "Linear in R", sp.factor(leading)
@@ -78,7 +95,12 @@ def onset(onset_growth: sp.Eq) -> Iterator[Step]:
     yield "A Gaussian rise", sp.Eq(R, sp.dsolve(flow, ics={retrieval(0): plateau}).rhs)
 
 
-@equation("81b", "Onset, saturation kept", status=Status.BEYOND, follows_from=(linear_growth, onset_growth))
+@equation(
+    "81b",
+    "Onset, saturation kept",
+    status=Status.BEYOND,
+    follows_from=(linear_growth, onset_growth),
+)
 def logistic_onset(linear_growth: sp.Eq, onset_growth: sp.Eq) -> Iterator[Step]:
     shape = sp.simplify(linear_growth.rhs / sp.diff(linear_growth.rhs, R).subs(R, 0))
     yield "(15a) depends on R as", shape
@@ -92,12 +114,24 @@ def logistic_onset(linear_growth: sp.Eq, onset_growth: sp.Eq) -> Iterator[Step]:
 
 
 @check(
-    early_alignment, early_off_target, early_gap, onset_time_scale, onset_growth, onset, logistic_onset,
+    early_alignment,
+    early_off_target,
+    early_gap,
+    onset_time_scale,
+    onset_growth,
+    onset,
+    logistic_onset,
     kind=Kind.NUMERIC,
     says="(15) solved by Runge-Kutta from nothing known, T = 1000, until R has grown by 1 %",
-)  # fmt: skip
+)
 def early_training_by_flow(
-    early_Q: sp.Eq, early_S: sp.Eq, gap: sp.Eq, scale: sp.Eq, growth: sp.Eq, rise: sp.Eq, logistic: sp.Eq
+    early_Q: sp.Eq,
+    early_S: sp.Eq,
+    gap: sp.Eq,
+    scale: sp.Eq,
+    growth: sp.Eq,
+    rise: sp.Eq,
+    logistic: sp.Eq,
 ) -> str:
     flow = linear_growth.statement, alignment_dynamics.statement, off_target_dynamics.statement
     sizes = {N: 5, K: 3, T: 1000, gamma: 10**6}

@@ -1,10 +1,11 @@
-"""The whole derivation, chapter by chapter, in the order in which one thing follows from another."""
+"""The whole derivation, chapter by chapter, and how to run, find and order its parts."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from string import ascii_lowercase
 from time import perf_counter
 from types import ModuleType
 
@@ -93,7 +94,9 @@ def in_paper_order(equations: Iterable[Equation]) -> list[Equation]:
     """Sorted by number: (1), (2), ... (91), then what goes beyond the paper (X0), (X1a), ..."""
 
     def place(equation: Equation) -> tuple[bool, int, str]:
-        beyond, digits, letter = re.fullmatch(r"(X?)(\d+)(\w*)", equation.number).groups()
-        return bool(beyond), int(digits), letter
+        beyond = equation.number.startswith("X")
+        number = equation.number.removeprefix("X")
+        digits = number.rstrip(ascii_lowercase)
+        return beyond, int(digits), number.removeprefix(digits)
 
     return sorted(equations, key=place)

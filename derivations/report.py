@@ -1,4 +1,4 @@
-"""The whole derivation as one HTML page: offline, formulas in MathML, links along "follows from"."""
+"""The whole derivation as one HTML page: offline, MathML, links along "follows from"."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from derivations.equation import Equation
 from derivations.latex import latex
 from derivations.registry import CHAPTERS, EQUATIONS, Outcome, followers_of, in_paper_order
 
-TITLE = "Chain-of-thought state tracking in a solvable transformer: every equation, derived and checked"
+TITLE = (
+    "Chain-of-thought state tracking in a solvable transformer: every equation, derived and checked"
+)
 
 STYLE = """
 :root { --ink: #1b1f24; --soft: #57606a; --line: #d8dee4; --paper: #fff; --tint: #f6f8fa;
@@ -27,11 +29,13 @@ h1 { font-size: 1.7rem; line-height: 1.25; margin: 0 0 .6rem; }
 h2 { font-size: 1.3rem; margin: 3.2rem 0 1rem; border-bottom: 2px solid var(--ink); }
 h3 { font-size: 1.05rem; margin: 0; }
 a { color: var(--link); text-decoration: none; } a:hover { text-decoration: underline; }
-article { border: 1px solid var(--line); border-radius: 8px; margin: 1.1rem 0; padding: .8rem 1.1rem; }
+article { border: 1px solid var(--line); border-radius: 8px; margin: 1.1rem 0;
+          padding: .8rem 1.1rem; }
 article:target { outline: 3px solid var(--link); }
 .number { float: right; font-weight: 600; }
-.status { font-size: .78rem; letter-spacing: .03em; color: var(--soft); border: 1px solid var(--line);
-          border-radius: 99px; padding: .05rem .55rem; margin-left: .5rem; }
+.status { font-size: .78rem; letter-spacing: .03em; color: var(--soft);
+          border: 1px solid var(--line); border-radius: 99px; padding: .05rem .55rem;
+          margin-left: .5rem; }
 .statement { background: var(--tint); border-radius: 6px; margin: .6rem 0; padding: .5rem .8rem;
              overflow: auto hidden; font-size: 1.08rem; }
 .formula { overflow: auto hidden; padding: .3rem 0 .3rem 1.2rem; }
@@ -51,7 +55,9 @@ def mathml(formula: sp.Basic) -> str:
 
 
 def link(equation: Equation) -> str:
-    return f'<a href="#eq-{equation.number}" title="{escape(equation.title)}">({equation.number})</a>'
+    return (
+        f'<a href="#eq-{equation.number}" title="{escape(equation.title)}">({equation.number})</a>'
+    )
 
 
 def card(equation: Equation, outcomes: Sequence[Outcome]) -> str:
@@ -64,7 +70,10 @@ def card(equation: Equation, outcomes: Sequence[Outcome]) -> str:
     ]
     if equation.note:
         parts.append(f'<p class="note">{escape(equation.note)}</p>')
-    for words, others in (("follows from", equation.follows_from), ("used by", followers_of(equation))):
+    for words, others in (
+        ("follows from", equation.follows_from),
+        ("used by", followers_of(equation)),
+    ):
         if others:
             parts.append(f'<p class="links">{words} {", ".join(map(link, others))}</p>')
     for words, formula in equation.steps[:-1]:
@@ -100,10 +109,11 @@ def page(outcomes: Sequence[Outcome]) -> str:
     failed = sum(outcome.ok is False for outcome in outcomes)
     body = [
         f"<h1>{TITLE}</h1>",
-        "<p>Forner, Kühn, Thamm, Rosenow, arXiv:2606.18164. Each statement is computed by SymPy from "
-        "those it follows from, beginning with the definitions; each result is then checked in a way "
-        f"the derivation did not use. Here {held} checks hold and {failed} fail; those marked "
-        "<i>in tests</i> need torch and run with the test suite. Time t is learning rate times epoch. "
+        "<p>Forner, Kühn, Thamm, Rosenow, arXiv:2606.18164. Each statement is computed by SymPy "
+        "from those it follows from, beginning with the definitions; each result is then checked "
+        f"in a way the derivation did not use. Here {held} checks hold and {failed} fail; those "
+        "marked <i>in tests</i> need torch and run with the test suite. Time t is learning rate "
+        "times epoch. "
         "Numbers are the paper's; X numbers go beyond it.</p>",
         f"<nav><ul>{contents}</ul><p class='index'>{index}</p></nav>",
     ]

@@ -1,4 +1,4 @@
-"""X2, X3: the exact solution of (15): conserved curve R(U), quadrature t(U), onset, plateau, basin."""
+"""X2, X3: the exact solution of (15): the curve R(U), the clock t(U), onset, plateau, basin."""
 
 from __future__ import annotations
 
@@ -11,16 +11,34 @@ import sympy as sp
 
 from derivations.attention_closures import linear_closure, quadratic_closure
 from derivations.dynamics import (
-    BEYOND, R_of, U, U_of, V, V_of, alignment_dynamics, gap_in_internal_time, kappa, linear_growth,
-    off_target_dynamics, quadratic_growth, rate, rate_constant, retrieval_in_internal_time,
-    right_logit_in_gap, shape, total_in_internal_time,
-)  # fmt: skip
+    BEYOND,
+    R_of,
+    U,
+    V,
+    V_of,
+    alignment_dynamics,
+    gap_in_internal_time,
+    kappa,
+    linear_growth,
+    off_target_dynamics,
+    quadratic_growth,
+    rate,
+    rate_constant,
+    retrieval_in_internal_time,
+    right_logit_in_gap,
+    shape,
+    total_in_internal_time,
+)
 from derivations.equation import Kind, Step, check, equation, require
 from derivations.logits import margin, mean_correct_logit
 from derivations.loss import error_signal
 from derivations.symbols import C, Delta, G, K, N, Q, R, S, T, g, g0, gamma, t, y_c
 
-U_0, V_0, R_0 = sp.Symbol("U_0", real=True), sp.Symbol("V_0", real=True), sp.Symbol("R_0", positive=True)
+U_0, V_0, R_0 = (
+    sp.Symbol("U_0", real=True),
+    sp.Symbol("V_0", real=True),
+    sp.Symbol("R_0", positive=True),
+)
 dummy = sp.Symbol("R'", positive=True)  # integration variables
 gap_passed = sp.Symbol("U'", real=True)
 margin_of = sp.Function("Delta")
@@ -33,8 +51,15 @@ odds, odds_0 = sp.symbols("y y_0", positive=True)  # R/(1 - R)
 # --- first integrals (X2) ------------------------------------------------------------------------
 
 
-@equation("X2a", "First integral", status=BEYOND, follows_from=(gap_in_internal_time, retrieval_in_internal_time))
-def first_integral(gap_in_internal_time: sp.Eq, retrieval_in_internal_time: sp.Eq) -> Iterator[Step]:
+@equation(
+    "X2a",
+    "First integral",
+    status=BEYOND,
+    follows_from=(gap_in_internal_time, retrieval_in_internal_time),
+)
+def first_integral(
+    gap_in_internal_time: sp.Eq, retrieval_in_internal_time: sp.Eq
+) -> Iterator[Step]:
     slope = retrieval_in_internal_time.rhs / gap_in_internal_time.rhs
     yield "Divide (X1c) by (X1a): time drops out", sp.Eq(sp.Derivative(R_of(U), U), slope)
     left = sp.integrate(U, (U, U_0, U))
@@ -42,7 +67,9 @@ def first_integral(gap_in_internal_time: sp.Eq, retrieval_in_internal_time: sp.E
     yield "Separate and integrate", sp.Eq(left, right)
 
 
-def integrate_closure(first_integral: sp.Eq, closure: sp.Eq, own_rate: sp.Symbol, rate_constant: sp.Eq) -> sp.Eq:
+def integrate_closure(
+    first_integral: sp.Eq, closure: sp.Eq, own_rate: sp.Symbol, rate_constant: sp.Eq
+) -> sp.Eq:
     """kappa (U^2 - U_0^2)/2 as a function of R and R_0 for a given closure."""
     (integral,) = first_integral.rhs.atoms(sp.Integral)
     integrand = integral.function.subs(shape(dummy), closure.rhs.subs(R, dummy))
@@ -52,8 +79,15 @@ def integrate_closure(first_integral: sp.Eq, closure: sp.Eq, own_rate: sp.Symbol
     return sp.Eq(kappa * first_integral.lhs, primitive.subs(dummy, R) - primitive.subs(dummy, R_0))
 
 
-@equation("X2b", "Attention by the gap, linear closure", status=BEYOND, follows_from=(first_integral, linear_closure, rate_constant))
-def linear_retrieval_by_gap(first_integral: sp.Eq, linear_closure: sp.Eq, rate_constant: sp.Eq) -> Iterator[Step]:
+@equation(
+    "X2b",
+    "Attention by the gap, linear closure",
+    status=BEYOND,
+    follows_from=(first_integral, linear_closure, rate_constant),
+)
+def linear_retrieval_by_gap(
+    first_integral: sp.Eq, linear_closure: sp.Eq, rate_constant: sp.Eq
+) -> Iterator[Step]:
     integrated = integrate_closure(first_integral, linear_closure, gamma, rate_constant)
     yield "Carry out the integral: (1 - R) exp(kappa U^2/2) is conserved", integrated
     missing = sp.Symbol("x", positive=True)
@@ -62,8 +96,15 @@ def linear_retrieval_by_gap(first_integral: sp.Eq, linear_closure: sp.Eq, rate_c
     yield "Solve for the attention still missing", sp.Eq(1 - R, sp.simplify(solved[0]))
 
 
-@equation("X2c", "Attention by the gap, quadratic closure", status=BEYOND, follows_from=(first_integral, quadratic_closure, rate_constant))
-def quadratic_retrieval_by_gap(first_integral: sp.Eq, quadratic_closure: sp.Eq, rate_constant: sp.Eq) -> Iterator[Step]:
+@equation(
+    "X2c",
+    "Attention by the gap, quadratic closure",
+    status=BEYOND,
+    follows_from=(first_integral, quadratic_closure, rate_constant),
+)
+def quadratic_retrieval_by_gap(
+    first_integral: sp.Eq, quadratic_closure: sp.Eq, rate_constant: sp.Eq
+) -> Iterator[Step]:
     integrated = integrate_closure(first_integral, quadratic_closure, g0, rate_constant)
     yield "Carry out the integral", integrated
     in_odds = integrated.rhs.subs({R: odds / (1 + odds), R_0: odds_0 / (1 + odds_0)})
@@ -76,13 +117,21 @@ def quadratic_retrieval_by_gap(first_integral: sp.Eq, quadratic_closure: sp.Eq, 
     )
     yield "In the odds y = R/(1 - R)", sp.Eq(integrated.lhs, expected)
     level = odds_0 + sp.log(odds_0) + integrated.lhs
-    yield "y + log y grows by that much: Lambert's function", sp.Eq(odds, sp.LambertW(sp.exp(level)))
+    yield (
+        "y + log y grows by that much: Lambert's function",
+        sp.Eq(odds, sp.LambertW(sp.exp(level))),
+    )
 
 
 # --- the exact solution (X3) ---------------------------------------------------------------------
 
 
-@equation("X3a", "Total by the gap", status=BEYOND, follows_from=(gap_in_internal_time, total_in_internal_time))
+@equation(
+    "X3a",
+    "Total by the gap",
+    status=BEYOND,
+    follows_from=(gap_in_internal_time, total_in_internal_time),
+)
 def total_by_gap(gap_in_internal_time: sp.Eq, total_in_internal_time: sp.Eq) -> Iterator[Step]:
     slope = total_in_internal_time.rhs / gap_in_internal_time.rhs
     yield "Divide (X1b) by (X1a)", sp.Eq(sp.Derivative(V_of(U), U), slope)
@@ -97,7 +146,9 @@ def margin_by_gap(margin: sp.Eq, right_logit_in_gap: sp.Eq) -> Iterator[Step]:
     yield "Insert (X1e) into the margin", sp.Eq(Delta, margin.rhs.subs(y_c, right_logit_in_gap.rhs))
 
 
-@equation("X3c", "Time by the gap", status=BEYOND, follows_from=(gap_in_internal_time, error_signal))
+@equation(
+    "X3c", "Time by the gap", status=BEYOND, follows_from=(gap_in_internal_time, error_signal)
+)
 def time_by_gap(gap_in_internal_time: sp.Eq, error_signal: sp.Eq) -> Iterator[Step]:
     inverse = 1 + sp.simplify(1 / error_signal.rhs - 1)
     yield "Internal time runs slower the fewer errors are left", sp.Eq(1 / g, inverse)
@@ -112,15 +163,23 @@ def time_by_gap(gap_in_internal_time: sp.Eq, error_signal: sp.Eq) -> Iterator[St
 order = sp.Symbol("n", integer=True, positive=True)  # order of a geometric series
 
 
-@equation("X3d", "Total by the gap, linear closure", status=BEYOND, follows_from=(total_by_gap, linear_retrieval_by_gap))
+@equation(
+    "X3d",
+    "Total by the gap, linear closure",
+    status=BEYOND,
+    follows_from=(total_by_gap, linear_retrieval_by_gap),
+)
 def linear_total_by_gap(total_by_gap: sp.Eq, linear_retrieval_by_gap: sp.Eq) -> Iterator[Step]:
     missing = linear_retrieval_by_gap.rhs.subs(U_0, 0)
     yield "Start without a gap", sp.Eq(1 - R, missing)
     length = sp.Symbol("U", positive=True)
     term = sp.integrate(sp.exp(-order * kappa * gap_passed**2 / 2), (gap_passed, 0, length))
     require(
-        sp.simplify(missing.subs(U, gap_passed) ** order / (1 - R_0) ** order
-                    - sp.exp(-order * kappa * gap_passed**2 / 2)) == 0,
+        sp.simplify(
+            missing.subs(U, gap_passed) ** order / (1 - R_0) ** order
+            - sp.exp(-order * kappa * gap_passed**2 / 2)
+        )
+        == 0,
         "a power of 1 - R is not a Gaussian",
     )
     yield "1/R is a geometric series in 1 - R, each term a Gaussian in U", term
@@ -128,7 +187,12 @@ def linear_total_by_gap(total_by_gap: sp.Eq, linear_retrieval_by_gap: sp.Eq) -> 
     yield "Integrate term by term", sp.Eq(V, V_0 + U + series)
 
 
-@equation("X3e", "Gap at the onset, linear closure", status=BEYOND, follows_from=(linear_retrieval_by_gap,))
+@equation(
+    "X3e",
+    "Gap at the onset, linear closure",
+    status=BEYOND,
+    follows_from=(linear_retrieval_by_gap,),
+)
 def linear_onset_gap(linear_retrieval_by_gap: sp.Eq) -> Iterator[Step]:
     half = linear_retrieval_by_gap.subs(R, sp.Rational(1, 2))
     yield "Attention is half way", half
@@ -138,16 +202,30 @@ def linear_onset_gap(linear_retrieval_by_gap: sp.Eq) -> Iterator[Step]:
     yield "Solve for the gap", sp.Eq(U, sp.sqrt(in_missing.subs(missing_0, 1 - R_0)))
 
 
-@equation("X3f", "Gap at the onset, quadratic closure", status=BEYOND, follows_from=(first_integral, quadratic_closure, rate_constant))
-def quadratic_onset_gap(first_integral: sp.Eq, quadratic_closure: sp.Eq, rate_constant: sp.Eq) -> Iterator[Step]:
-    half = integrate_closure(first_integral, quadratic_closure, g0, rate_constant).subs(R, sp.Rational(1, 2))
+@equation(
+    "X3f",
+    "Gap at the onset, quadratic closure",
+    status=BEYOND,
+    follows_from=(first_integral, quadratic_closure, rate_constant),
+)
+def quadratic_onset_gap(
+    first_integral: sp.Eq, quadratic_closure: sp.Eq, rate_constant: sp.Eq
+) -> Iterator[Step]:
+    half = integrate_closure(first_integral, quadratic_closure, g0, rate_constant).subs(
+        R, sp.Rational(1, 2)
+    )
     yield "Attention is half way", half
     require(sp.expand(half.lhs - kappa * (U**2 - U_0**2) / 2) == 0, "left side of (X2a)")
     (square,) = sp.solve(sp.Eq(kappa * (squared_gap - U_0**2) / 2, level), squared_gap)
     yield "Solve for the gap", sp.Eq(U, sp.sqrt(sp.expand(square).subs(level, half.rhs)))
 
 
-@equation("X3g", "Time while the margin is small", status=BEYOND, follows_from=(total_in_internal_time, error_signal))
+@equation(
+    "X3g",
+    "Time while the margin is small",
+    status=BEYOND,
+    follows_from=(total_in_internal_time, error_signal),
+)
 def early_time(total_in_internal_time: sp.Eq, error_signal: sp.Eq) -> Iterator[Step]:
     blind = sp.simplify(error_signal.rhs.subs(Delta, 0))
     yield "Without a margin the model guesses", sp.Eq(g, blind)
@@ -160,7 +238,11 @@ def early_time(total_in_internal_time: sp.Eq, error_signal: sp.Eq) -> Iterator[S
 def linear_plateau(linear_total_by_gap: sp.Eq) -> Iterator[Step]:
     surplus = linear_total_by_gap.rhs - V_0 - U
     yield "S = (V - U)/K: what V gains over U", surplus
-    term = sp.limit(surplus.function.subs(U, sp.Symbol("U", positive=True)), sp.Symbol("U", positive=True), sp.oo)
+    term = sp.limit(
+        surplus.function.subs(U, sp.Symbol("U", positive=True)),
+        sp.Symbol("U", positive=True),
+        sp.oo,
+    )
     series = sp.Sum(sp.simplify(term), (order, 1, sp.oo))
     yield "Once attention has locked on, U grows without bound", series
     constant, power = term.as_independent(order, as_Add=False)
@@ -172,7 +254,13 @@ def linear_plateau(linear_total_by_gap: sp.Eq) -> Iterator[Step]:
     yield "A polylogarithm of order 1/2", sp.Eq(S, plateau)
 
 
-@equation("X3i", "Basin of attraction, linear closure", status=BEYOND, follows_from=(linear_retrieval_by_gap,), note="A start with Q - S below this is driven to R = 0 and never learns.")
+@equation(
+    "X3i",
+    "Basin of attraction, linear closure",
+    status=BEYOND,
+    follows_from=(linear_retrieval_by_gap,),
+    note="A start with Q - S below this is driven to R = 0 and never learns.",
+)
 def linear_basin(linear_retrieval_by_gap: sp.Eq) -> Iterator[Step]:
     turning = linear_retrieval_by_gap.subs({U: 0, R: 0})
     yield "The worst start that still returns: attention dies just when the gap closes", turning
@@ -182,21 +270,38 @@ def linear_basin(linear_retrieval_by_gap: sp.Eq) -> Iterator[Step]:
     yield "Solve for the start", sp.Eq(U_0, -sp.sqrt(in_missing))
 
 
-@equation("X3j", "No basin, quadratic closure", status=BEYOND, follows_from=(quadratic_retrieval_by_gap,), note="Positive for every start: this closure always learns, however late.")
+@equation(
+    "X3j",
+    "No basin, quadratic closure",
+    status=BEYOND,
+    follows_from=(quadratic_retrieval_by_gap,),
+    note="Positive for every start: this closure always learns, however late.",
+)
 def quadratic_minimum(quadratic_retrieval_by_gap: sp.Eq) -> Iterator[Step]:
-    yield "The odds R/(1 - R) when the gap closes", sp.Eq(
-        sp.Symbol("y_min", positive=True), quadratic_retrieval_by_gap.rhs.subs(U, 0)
+    yield (
+        "The odds R/(1 - R) when the gap closes",
+        sp.Eq(sp.Symbol("y_min", positive=True), quadratic_retrieval_by_gap.rhs.subs(U, 0)),
     )
 
 
-@equation("X3k", "Late law", status=BEYOND, follows_from=(alignment_dynamics, error_signal, margin, mean_correct_logit))
-def late_law(alignment_dynamics: sp.Eq, error_signal: sp.Eq, margin: sp.Eq, mean_correct_logit: sp.Eq) -> Iterator[Step]:
+@equation(
+    "X3k",
+    "Late law",
+    status=BEYOND,
+    follows_from=(alignment_dynamics, error_signal, margin, mean_correct_logit),
+)
+def late_law(
+    alignment_dynamics: sp.Eq, error_signal: sp.Eq, margin: sp.Eq, mean_correct_logit: sp.Eq
+) -> Iterator[Step]:
     locked = margin.rhs.subs(y_c, mean_correct_logit.rhs).subs(R, 1)
     yield "Attention locked on: the margin is that of Q alone", sp.Eq(Delta, locked)
     slope = 1 / (alignment_dynamics.rhs.subs(R, 1).subs(g, error_signal.rhs.subs(Delta, locked)))
     yield "Time per unit of Q", sp.expand(sp.simplify(slope))
     lasting = sp.integrate(sp.expand(sp.simplify(slope)), Q)
-    yield "Integrate: Q grows like the logarithm of time", sp.Eq(t, sp.simplify(lasting) + sp.Symbol("t_0", real=True))
+    yield (
+        "Integrate: Q grows like the logarithm of time",
+        sp.Eq(t, sp.simplify(lasting) + sp.Symbol("t_0", real=True)),
+    )
 
 
 # --- checks --------------------------------------------------------------------------------------
@@ -213,7 +318,9 @@ def wrong_answer(model: dict, sizes: dict, total: float) -> float:
     return 1 - math.exp(right) / (math.exp(right) + (N0 - 1) * math.exp(other))
 
 
-def solved(growth: tuple[sp.Eq, ...], sizes: dict, start: dict, *, end: float, steps: int) -> list[dict]:
+def solved(
+    growth: tuple[sp.Eq, ...], sizes: dict, start: dict, *, end: float, steps: int
+) -> list[dict]:
     """The rates of R, Q, S integrated in t by the classical Runge-Kutta method, every step kept.
 
     sizes: values of N, K, T and the closure's rate.  start: values of R, Q, S and C.
@@ -249,12 +356,21 @@ def simpson(values: list[float], width: float) -> float:
 
 
 @check(
-    linear_growth, alignment_dynamics, off_target_dynamics,
-    gap_in_internal_time, total_in_internal_time, retrieval_in_internal_time, rate_constant,
-    right_logit_in_gap, total_by_gap, margin_by_gap, time_by_gap, linear_retrieval_by_gap,
+    linear_growth,
+    alignment_dynamics,
+    off_target_dynamics,
+    gap_in_internal_time,
+    total_in_internal_time,
+    retrieval_in_internal_time,
+    rate_constant,
+    right_logit_in_gap,
+    total_by_gap,
+    margin_by_gap,
+    time_by_gap,
+    linear_retrieval_by_gap,
     kind=Kind.NUMERIC,
-    says="(15) solved by Runge-Kutta: slopes against internal time, conserved curve, quadrature of t",
-)  # fmt: skip
+    says="(15) solved by Runge-Kutta: slopes in internal time, the curve R(U), the clock t(U)",
+)
 def exact_solution(
     growth_of_R: sp.Eq, growth_of_Q: sp.Eq, growth_of_S: sp.Eq,
     gap_slope: sp.Eq, total_slope: sp.Eq, retrieval_slope: sp.Eq, constant: sp.Eq,
@@ -265,10 +381,17 @@ def exact_solution(
     linear = {shape(R): gamma * R * (1 - R)}
     kappa_value = float(constant.rhs.subs(rate, gamma).subs(SIZES))
     begin, worst = curve[0], 0.0
-    start = {U_0: gap_of(begin), V_0: begin[Q] + (K0 - 1) * begin[S], R_0: begin[R], kappa: kappa_value}
+    start = {
+        U_0: gap_of(begin),
+        V_0: begin[Q] + (K0 - 1) * begin[S],
+        R_0: begin[R],
+        kappa: kappa_value,
+    }
     missing = sp.lambdify(U, retrieval_law.rhs.subs(start), modules="math")
     for before, here, after in list(zip(curve, curve[1:], curve[2:], strict=False))[::100]:
-        pace = wrong_answer(here, SIZES, START[C]) / (K0 * N0) * (after[t] - before[t])  # internal time passed
+        pace = (
+            wrong_answer(here, SIZES, START[C]) / (K0 * N0) * (after[t] - before[t])
+        )  # internal time passed
         moves = {
             gap_slope: gap_of(after) - gap_of(before),
             total_slope: after[Q] + (K0 - 1) * after[S] - before[Q] - (K0 - 1) * before[S],
@@ -277,14 +400,18 @@ def exact_solution(
         at = {U: gap_of(here), V: here[Q] + (K0 - 1) * here[S], R: here[R]}
         for statement, move in moves.items():
             claimed = float(statement.rhs.subs(linear).subs(at).subs(SIZES))
-            worst = max(worst, abs(move / pace - claimed) / abs(claimed) / 300)  # differences: O(h^2)
+            worst = max(
+                worst, abs(move / pace - claimed) / abs(claimed) / 300
+            )  # differences: O(h^2)
         worst = max(worst, abs(1 - here[R] - missing(gap_of(here))))
         logit = (here[R] + (1 - here[R]) / K0) * here[Q] + (1 - here[R]) * (1 - 1 / K0) * here[S]
         worst = max(worst, abs(float(right_logit.rhs.subs(at).subs(SIZES)) - logit))
     end = curve[-1]
     points, width = 400, (gap_of(end) - gap_of(begin)) / 400
     total_integral, time_integral = (law.rhs.atoms(sp.Integral) for law in (total_law, time_law))
-    (inverse_R,), (pace,) = ([i.function for i in found] for found in (total_integral, time_integral))
+    (inverse_R,), (pace,) = (
+        [i.function for i in found] for found in (total_integral, time_integral)
+    )
     gaps = [gap_of(begin) + width * q for q in range(points + 1)]
     retrievals = [1 - missing(value) for value in gaps]
     inverses = [float(inverse_R.subs(R_of(gap_passed), value)) for value in retrievals]
@@ -293,7 +420,9 @@ def exact_solution(
         middle = 1 - missing(gaps[q] + width / 2)
         middle = float(inverse_R.subs(R_of(gap_passed), middle))
         totals.append(totals[-1] + width / 6 * (inverses[q] + 4 * middle + inverses[q + 1]))
-    claimed_total = float(total_law.rhs.subs(total_integral.pop(), totals[-1] - start[V_0]).subs(start))
+    claimed_total = float(
+        total_law.rhs.subs(total_integral.pop(), totals[-1] - start[V_0]).subs(start)
+    )
     worst = max(worst, abs(claimed_total - end[Q] - (K0 - 1) * end[S]))
     pace_of = sp.lambdify((R_of(gap_passed), margin_of(gap_passed)), pace.subs(SIZES), "math")
     lead = sp.lambdify((R, U, V), margin_law.rhs.subs(SIZES).subs(C, START[C]), "math")
@@ -328,11 +457,14 @@ def first_integral_along_flow(first_integral: sp.Eq) -> str:
 
 
 @check(
-    quadratic_growth, alignment_dynamics, off_target_dynamics, quadratic_retrieval_by_gap,
+    quadratic_growth,
+    alignment_dynamics,
+    off_target_dynamics,
+    quadratic_retrieval_by_gap,
     quadratic_onset_gap,
     kind=Kind.NUMERIC,
     says="(15) with the quadratic closure solved by Runge-Kutta: Lambert's curve and the onset",
-)  # fmt: skip
+)
 def exact_solution_quadratic(
     growth_of_R: sp.Eq, growth_of_Q: sp.Eq, growth_of_S: sp.Eq, retrieval_law: sp.Eq, onset: sp.Eq
 ) -> str:
@@ -379,9 +511,13 @@ def quadrature_along_curve(total_law: sp.Eq, onset: sp.Eq, plateau: sp.Eq) -> st
     return f"largest deviation {float(worst):.0e}"
 
 
-def internal_flow(R_start: float, U_start: float, power: int, *, until: float = math.inf) -> tuple[float, float]:
-    """R and U after R' = U G(R), U' = R with G = (R (1-R))^power, kappa = 1: until U passes ``until``
-    or R settles."""
+def internal_flow(
+    R_start: float, U_start: float, power: int, *, until: float = math.inf
+) -> tuple[float, float]:
+    """Follow R' = U G(R), U' = R with G = (R (1-R))^power until U passes ``until`` or R settles.
+
+    Returns R and U; kappa is 1.
+    """
     point, h = (R_start, U_start), 1e-3
 
     def slope(R_now: float, U_now: float) -> tuple[float, float]:
@@ -402,7 +538,11 @@ def basin_by_flow(linear_basin: sp.Eq) -> str:
     return f"around U_0 = {threshold:.3f} R ends at {ends[0]:.3f} and {ends[1]:.3f}"
 
 
-@check(quadratic_minimum, kind=Kind.NUMERIC, says="a flow started far outside the linear closure's basin")
+@check(
+    quadratic_minimum,
+    kind=Kind.NUMERIC,
+    says="a flow started far outside the linear closure's basin",
+)
 def minimum_by_flow(quadratic_minimum: sp.Eq) -> str:
     R_low, gap = internal_flow(0.25, -1.5, 2, until=0.0)
     given = {kappa: 1, U_0: -1.5, odds_0: sp.Rational(1, 3)}
@@ -411,7 +551,12 @@ def minimum_by_flow(quadratic_minimum: sp.Eq) -> str:
     return f"odds {found:.6f}, deviation {abs(claimed - found):.0e}"
 
 
-@check(early_time, late_law, kind=Kind.NUMERIC, says="differences of the two laws against 1/(rate of V, rate of Q)")
+@check(
+    early_time,
+    late_law,
+    kind=Kind.NUMERIC,
+    says="differences of the two laws against 1/(rate of V, rate of Q)",
+)
 def early_and_late_rates(early_time: sp.Eq, late_law: sp.Eq) -> str:
     N0, K0, C0 = 5, 3, sp.Rational(2, 5)
     sizes = {N: N0, K: K0, C: C0, sp.Symbol("t_0", real=True): 0, V_0: 0}

@@ -27,7 +27,9 @@ def over(summand: sp.Expr, *indices: sp.Symbol) -> sp.Expr:
     return sp.Sum(summand, *((index, 1, UPPER[index]) for index in indices))
 
 
-def trace_product(left: sp.IndexedBase, k_left: sp.Expr, right: sp.IndexedBase, k_right: sp.Expr):
+def trace_product(
+    left: sp.IndexedBase, k_left: sp.Expr, right: sp.IndexedBase, k_right: sp.Expr
+) -> sp.Expr:
     """Tr(left_{k}^T right_{l}) = sum over m, n of left[k, m, n] right[l, m, n]."""
     return over(left[k_left, m, n] * right[k_right, m, n], m, n)
 
@@ -92,7 +94,9 @@ def _merge(term: sp.Expr) -> sp.Expr:
         limits = [limit for total in inner for limit in total.limits] + limits
         return _merge(others * sp.Sum(flat, *limits))
     bound = [limit for limit in limits if limit[0] in summand.free_symbols]
-    count = sp.Mul(*(high - low + 1 for index, low, high in limits if (index, low, high) not in bound))
+    count = sp.Mul(
+        *(high - low + 1 for index, low, high in limits if (index, low, high) not in bound)
+    )
     constant, summand = summand.as_independent(*(limit[0] for limit in bound), as_Add=False)
     total = _with_first_letters(summand, bound) if bound else summand
     return sp.expand(others * count * constant) * total
@@ -138,7 +142,9 @@ def average_over_state(expr: sp.Expr, state: sp.IndexedBase) -> sp.Expr:
 
     def averaged(product: sp.Expr) -> sp.Expr:
         first, second = entries(product)
-        return product / (first * second) * sp.KroneckerDelta(first.indices[1], second.indices[1]) / N
+        return (
+            product / (first * second) * sp.KroneckerDelta(first.indices[1], second.indices[1]) / N
+        )
 
     return expr.replace(lambda e: isinstance(e, sp.Mul) and len(entries(e)) == 2, averaged)
 
@@ -148,14 +154,16 @@ def average_over_action(expr: sp.Expr, action: sp.Expr, index: sp.Symbol) -> sp.
     return over(expr.xreplace({action: index}), index) / K
 
 
-def numbers(expr: sp.Expr, values: dict[sp.Symbol, sp.Expr], arrays: dict[sp.IndexedBase, dict]) -> sp.Expr:
-    """Evaluate ``expr`` exactly: symbols (sizes, free indices) from ``values``, entries from ``arrays``.
+def numbers(
+    expr: sp.Expr, values: dict[sp.Symbol, sp.Expr], arrays: dict[sp.IndexedBase, dict]
+) -> sp.Expr:
+    """Evaluate ``expr`` exactly, sums carried out term by term.
 
-    arrays: index tuple -> number, for every base.  Sums are carried out term by term.
+    values: sizes and free indices.  arrays: index tuple -> value, for every base; a value may hold entries itself.
     """
     if isinstance(expr, sp.Indexed):
         indices = (numbers(index, values, arrays) for index in expr.indices)
-        return sp.sympify(arrays[expr.base][tuple(map(int, indices))])
+        return numbers(sp.sympify(arrays[expr.base][tuple(map(int, indices))]), values, arrays)
     if isinstance(expr, sp.Symbol):
         return sp.sympify(values.get(expr, expr))
     if isinstance(expr, sp.Sum):

@@ -5,21 +5,21 @@ Units: ``t`` is training time, eta times the epoch, everywhere in this project.
 
 import sympy as sp
 
-# --- sizes -------------------------------------------------------------------------------------
+# --- sizes ---------------------------------------------------------------------------------------
 N = sp.Symbol("N", integer=True, positive=True)  # number of states
 K = sp.Symbol("K", integer=True, positive=True)  # number of permutations: the action vocabulary
 T = sp.Symbol("T", integer=True, positive=True)  # actions per sequence
 d = sp.Symbol("d", integer=True, positive=True)  # head dimension d_head, even: d/2 RoPE planes
 
-# --- indices -----------------------------------------------------------------------------------
+# --- indices -------------------------------------------------------------------------------------
 i, j = sp.symbols("i j", integer=True, positive=True)  # token positions; i predicts, j is attended
-k, l = sp.symbols("k l", integer=True, positive=True)  # actions, 1..K  # noqa: E741
+k, l = sp.symbols("k l", integer=True, positive=True)  # actions, 1..K
 m, n = sp.symbols("m n", integer=True, positive=True)  # states, 1..N
 r = sp.Symbol("r", integer=True, nonnegative=True)  # RoPE planes, 0..d/2-1
 p = sp.Symbol("p", integer=True, positive=True)  # any token position, 1..2T+1
 step = sp.Symbol("t", integer=True, positive=True)  # step of the chain, 1..T (no training time)
 
-# --- microscopic quantities ---------------------------------------------------------------------
+# --- microscopic quantities ----------------------------------------------------------------------
 W = sp.IndexedBase("W", real=True)  # W[k, n, m] = (W_k)_{nm}: learnable logic matrices, K of N x N
 P = sp.IndexedBase("P", real=True)  # P[k, n, m] = (P_k)_{nm} = 1 if n = sigma_k(m): the teacher's
 A = sp.IndexedBase("A", positive=True)  # A[i, j]: attention of predictor i to position j
@@ -31,7 +31,7 @@ u = sp.IndexedBase("u", real=True)  # u[i, j]: attention logit
 y_teacher = sp.IndexedBase(r"y^{\star}", real=True)  # teacher's logits, one-hot at the right state
 a = sp.IndexedBase("a", integer=True, positive=True)  # a[j]: action at position j
 
-# --- order parameters and mean-field quantities -------------------------------------------------
+# --- order parameters and mean-field quantities --------------------------------------------------
 R = sp.Symbol("R", positive=True)  # attention retrieval (8), between 0 and 1
 Q = sp.Symbol("Q", real=True)  # teacher alignment (9a)
 S = sp.Symbol("S", real=True)  # off-target overlap (9b)
@@ -46,7 +46,7 @@ L = sp.Symbol("L", positive=True)  # mean-field loss (10)
 G = sp.Symbol("G", positive=True)  # attention gradient |grad_q R|^2 + |grad_k R|^2 (63)
 F = sp.Symbol("F", real=True)  # drive on attention, -dL/dR
 
-# --- training -----------------------------------------------------------------------------------
+# --- training ------------------------------------------------------------------------------------
 eta = sp.Symbol("eta", positive=True)  # learning rate
 t = sp.Symbol("t", nonnegative=True)  # training time eta * epoch
 sigma2 = sp.Symbol(r"\sigma^2", positive=True)  # variance of the key/query initialisation

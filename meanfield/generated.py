@@ -25,7 +25,7 @@ def correct_logit(R: Real, Q: Real, S: Real, K: Real) -> Real:
 
 
 def other_logit(y_c: Real, C: Real, N: Real) -> Real:
-    """Mean logit of any other state. (12)"""
+    """Mean logit of any other. (12)"""
     N = 1.0 * N
     return (C - y_c)/(N - 1)
 
@@ -70,7 +70,7 @@ def form_factor(omega: Real, T: Real) -> Real:
     (14b), (14c)
     """
     T = 1.0 * T
-    omega = np.mod(omega + np.pi, 2*np.pi) - np.pi
+    omega = omega - 2*np.pi*np.rint((1 / 2)*omega/np.pi)
     x = T**2*omega**2
     w = 1 / T**2
     c_1 = -1 / 12*(w - 1)
@@ -220,13 +220,13 @@ def kappa(N: Real, K: Real, rate: Real) -> Real:
 
 
 def correct_logit_by_gap(R: Real, U: Real, V: Real, K: Real) -> Real:
-    """Mean logit of the right state from U = Q - S, V = Q + (K - 1) S. (X1e)"""
+    """Mean logit of the right state. (X1e)"""
     K = 1.0 * K
     return R*U*(K - 1)/K + V/K
 
 
 def margin_by_gap(R: Real, U: Real, V: Real, C: Real, N: Real, K: Real) -> Real:
-    """Margin from U = Q - S, V = Q + (K - 1) S. (X3b)"""
+    """Margin. (X3b)"""
     N, K = 1.0 * N, 1.0 * K
     return -(C - N*(R*U*(K - 1)/K + V/K))/(N - 1)
 
@@ -255,7 +255,7 @@ def onset_gap_quadratic(U0: Real, logit_R0: Real, kappa: Real) -> Real:
 
 
 def basin_gap_linear(logit_R0: Real, kappa: Real) -> Real:
-    """The smallest U = Q - S at the start from which the linear closure learns. (X3i)"""
+    """The smallest U = Q - S at the start that learns. (X3i)"""
     return -np.sqrt(2)*np.sqrt(-log_expit(-logit_R0))/np.sqrt(kappa)
 
 
@@ -266,13 +266,13 @@ def log_time_slope(logit_R: Real, margin: Real, N: Real, K: Real) -> Real:
 
 
 def early_time(V: Real, V0: Real, N: Real, K: Real) -> Real:
-    """Time at which the total V = Q + (K - 1) S is reached while the margin is small. (X3g)"""
+    """Time to the total V, small margin. (X3g)"""
     N, K = 1.0 * N, 1.0 * K
     return K*N**2*(V - V0)/(N - 1)
 
 
 def log_late_time(margin: Real, Q: Real, N: Real, K: Real) -> Real:
-    """log of the time at which Q > 0 and its margin are reached after attention locked on. (X3k)"""
+    """log of the time to Q > 0 and its margin, attention locked on. (X3k)"""
     N, K = 1.0 * N, 1.0 * K
     return np.logaddexp(np.log(K) + np.log(N) + np.log(Q), margin + np.log(K))
 

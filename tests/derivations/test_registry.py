@@ -1,0 +1,88 @@
+"""The registry as a whole: complete, linked, checked, and every check able to fail."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+import sympy as sp
+
+from derivations.equation import Check, Equation, Status
+from derivations.registry import CHECKS, EQUATIONS, checks_of, find, in_paper_order, run
+from derivations.symbols import K, N, T, d
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_every_number_of_the_paper_is_there() -> None:
+    digits = {int(re.findall(r"\d+", number)[0]) for number in EQUATIONS if number[0] != "X"}
+    assert digits == set(range(1, 92))
+
+
+def test_what_goes_beyond_the_paper_is_there() -> None:
+    beyond = {number[:2] for number in EQUATIONS if number.startswith("X")}
+    assert beyond == {"X0", "X1", "X2", "X3", "X4", "X5", "X6"}
+    for number in beyond:
+        assert all(equation.status is Status.BEYOND for equation in find([number]))
+
+
+@pytest.mark.parametrize("equation", EQUATIONS.values(), ids=lambda equation: equation.number)
+def test_equation_is_derived(equation: Equation) -> None:
+    assert isinstance(equation.statement, sp.Eq)
+    assert all(words and words[0] != " " for words, _ in equation.steps)
+    assert all(parent in EQUATIONS.values() for parent in equation.follows_from)
+    if equation.status is not Status.DEFINITION:
+        assert checks_of(equation), f"nothing checks ({equation.number})"
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.says[:60])
+def test_check_holds(check: Check) -> None:
+    outcome = run(check)
+    assert outcome.ok is not False, outcome.found
+
+
+def test_checks_made_with_torch_exist() -> None:
+    for check in CHECKS:
+        if check.run is None:
+            path, name = check.test.split("::")
+            tree = ast.parse((ROOT / path).read_text(encoding="utf-8"))
+            assert name in {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+
+
+def test_order_is_the_papers() -> None:
+    numbers = [equation.number for equation in in_paper_order(EQUATIONS.values())]
+    assert numbers.index("9b") < numbers.index("10") < numbers.index("91") < numbers.index("X0")
+
+
+# --- mutants: a wrong statement must be noticed -------------------------------------------------
+
+
+def mutants(statement: sp.Eq) -> list[sp.Eq]:
+    """Twice the right side, its negative, and each size lowered by one."""
+    right = statement.rhs
+    wrong = [2 * right, -right]
+    wrong += [right.subs(size, size - 1) for size in (N, K, T, d) if right.has(size)]
+    changed = [sp.Eq(statement.lhs, other, evaluate=False) for other in wrong if other != right]
+    return changed
+
+
+def notices(check: Check, equation: Equation, wrong: sp.Eq) -> bool:
+    """Whether ``check`` fails when ``equation`` states ``wrong``."""
+    given = [wrong if covered is equation else covered.statement for covered in check.covers]
+    try:
+        assert check.run is not None
+        check.run(*given)
+    except Exception:  # a crash on a wrong statement is as good as a failed comparison
+        return True
+    return False
+
+
+@pytest.mark.parametrize("equation", EQUATIONS.values(), ids=lambda equation: equation.number)
+def test_every_mutant_is_noticed(equation: Equation) -> None:
+    checks = [check for check in checks_of(equation) if check.run is not None]
+    if not checks:
+        pytest.skip("a definition, or checked with torch only")
+    for wrong in mutants(equation.statement):
+        assert any(notices(check, equation, wrong) for check in checks), f"{wrong} passes"
