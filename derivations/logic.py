@@ -10,7 +10,7 @@ from fractions import Fraction
 import sympy as sp
 
 from derivations.definitions import alignment, off_target
-from derivations.enumeration import SIZES, SmallModel, small_model
+from derivations.enumeration import SmallModel, small_model
 from derivations.equation import Kind, Status, Step, check, equation, require, tested_with_torch
 from derivations.logits import mean_correct_logit, other_logit_by_sum, sum_of_logits
 from derivations.loss import error_signal, mean_field_loss
@@ -401,6 +401,9 @@ def growth(
 # --- checks: mean logits of the small model, differentiated by moving one entry of W -------------
 
 
+SMALL = ((2, 2, 2), (3, 2, 2), (3, 3, 2))  # (N, K, T)
+
+
 def moved(model: SmallModel, position: tuple[int, int, int], by: Fraction) -> SmallModel:
     """The same model with ``by`` added to one entry (k, n, m) of W."""
     k0, n0, m0 = position
@@ -470,7 +473,7 @@ def slopes_by_moving_entries(
     other_slope: sp.Eq,
 ) -> str:
     count = 0
-    for sizes in SIZES[:3]:
+    for sizes in SMALL:
         model = small_model(*sizes)
         before = model.order_parameters()
         sizes_and_R = {symbol: before[symbol] for symbol in (N, K, R)}
@@ -508,7 +511,7 @@ def slopes_by_moving_entries(
 )
 def update_of_explicit_loss(*statements: sp.Eq) -> str:
     worst, rate = sp.Float(0), sp.Rational(1, 7)
-    for sizes in SIZES[:3]:
+    for sizes in SMALL:
         model = small_model(*sizes)
         before = model.order_parameters()
         right, other = mean_logits(model)
@@ -555,7 +558,7 @@ def changes_by_enumeration(
     by_overlaps_S: sp.Eq,
 ) -> str:
     signal, rate = Fraction(3, 7), Fraction(1, 5)
-    for sizes in SIZES[:3]:
+    for sizes in SMALL:
         model = small_model(*sizes)
         steps = {
             position: rate * signal * Fraction(str(right - other))
@@ -615,12 +618,17 @@ def growth_over_vocabularies(alignment_growth: sp.Eq, off_target_growth: sp.Eq) 
     return "36 + 8 vocabularies, residual 0"
 
 
-logic_autograd = tested_with_torch(
+_TORCH = "tests/derivations/test_logic_autograd.py"
+update_by_autograd = tested_with_torch(
     right_logit_slope_in_permutations,
     other_logit_slope,
     logic_update,
+    says="gradient of the mean-field loss over random W, P, A at N = 7, K = 4, T = 5",
+    test=f"{_TORCH}::test_logic_update",
+)
+changes_by_autograd = tested_with_torch(
     alignment_change_by_overlaps,
     off_target_change_by_overlaps,
-    says="gradient of the mean-field loss over random W, P, A at N = 7, K = 4, T = 5",
-    test="tests/derivations/test_logic_autograd.py::test_logic_update",
+    says="Q and S of matrices moved along that gradient",
+    test=f"{_TORCH}::test_overlap_changes",
 )

@@ -9,9 +9,10 @@ from fractions import Fraction
 import sympy as sp
 
 from derivations.dynamics import BEYOND, U, V
-from derivations.enumeration import SIZES, SmallModel, small_model
+from derivations.enumeration import SmallModel, small_model
 from derivations.equation import Kind, Step, check, equation, require
 from derivations.logic import (
+    SMALL,
     alignment_change,
     c_1,
     c_2,
@@ -128,7 +129,7 @@ def total_by_heuristic(
     says="the enumerated gradient, entry by entry, and its column sums",
 )
 def enumerated_gradient(column_sums: sp.Eq, micro_solution: sp.Eq, heuristic_rate: sp.Eq) -> str:
-    for sizes in SIZES[:3]:
+    for sizes in SMALL:
         model = small_model(*sizes)
         N0, K0 = model.N, model.K
         given = {symbol: model.order_parameters()[symbol] for symbol in (N, K, R)} | {g: 1}
