@@ -2,8 +2,8 @@
 
 With complex q_r, k_r for each RoPE plane, p_r = q_r k_r* and n_r = |q_r|^2 + |k_r|^2 close under
 gradient flow on R, as attention depends on p_r alone: the key-query product at offset m is
-u_m = Re sum_r p_r exp(i omega_r m) / sqrt(d). In internal time the growth of R depends neither on N,
-K, C nor on the loss: only on T, the frequencies and the spread of the start.
+u_m = Re sum_r p_r exp(i omega_r m) / sqrt(d). In internal time the growth of R depends neither on
+N, K, C nor on the loss: only on T, the frequencies and the spread of the start.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Planes:
 def planes(frequencies: Sequence[float], T: int) -> Planes:
     """Return the planes of the d/2 RoPE frequencies, for T actions; FlowError if too many."""
     if T * len(frequencies) > MOST:
-        raise FlowError(f"T = {T} actions and {len(frequencies)} RoPE planes are too many to follow")
+        raise FlowError(f"T = {T} actions, {len(frequencies)} RoPE planes: too many to follow")
     angles = np.outer(np.arange(1, 2 * T), np.asarray(frequencies, float))
     waves = np.hstack([np.cos(angles), -np.sin(angles)])
     return Planes(T, waves / math.sqrt(2 * len(frequencies)))
@@ -114,8 +114,11 @@ def lock(planes: Planes, *, qk_variance: float, R_end: float = 0.5, steps: int =
             f"followed to {R_end} in {steps} steps"
         )
     # V = int dU / R = U/R + int U dR / R^2, the last by Simpson's rule in x
-    x = np.linspace(0.0, 1.0, steps + 1)
-    R = 1 / (1 + (T - 1) * np.exp(-rise * x**2))
+    xs = np.linspace(0.0, 1.0, steps + 1)
+    Rs = 1 / (1 + (T - 1) * np.exp(-rise * xs**2))
     simpson = np.full(steps + 1, 2.0)
     simpson[1::2], simpson[0], simpson[-1] = 4.0, 1.0, 1.0
-    return Lock(U[-1], U[-1] / R[-1] + h / 3 * np.sum(simpson * U * 2 * rise * x * (1 - R) / R))
+    return Lock(
+        U[-1],
+        U[-1] / Rs[-1] + h / 3 * np.sum(simpson * U * 2 * rise * xs * (1 - Rs) / Rs),
+    )

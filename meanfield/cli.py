@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
-from typing import NoReturn
+from collections.abc import Iterable, Sequence
+from typing import Any, NoReturn
 
 from meanfield import closures, plot, trust
 from meanfield.dynamics import SolverError
@@ -24,7 +24,7 @@ CITATION = """\
 
 DESCRIPTION = """\
 Predict how a one-layer transformer learns to track a state through a chain of actions, without
-training it: when the heuristic phase ends, when attention locks on, when rollouts come out right."""
+training it: when the heuristic phase ends, when attention locks on, when rollouts succeed."""
 
 EPILOG = """\
 examples:
@@ -34,8 +34,8 @@ examples:
   python -m meanfield.predict --N 20 --T 10 --plot curve.pdf
 
 R is the attention on the right action, Q the overlap of the logic matrices with the right
-permutations, S that with the others. Epochs are gradient steps. Exit code: 0, or 2 with one sentence
-on stderr and nothing written."""
+permutations, S that with the others. Epochs are gradient steps. Exit code: 0, or 2 with one
+sentence on stderr and nothing written."""
 
 PARAMETERS = ("N", "T", "K", "d_head", "rope_theta", "rope_spacing", "lr", "qk_variance", "w_init")
 START = ("R0", "Q0", "S0", "C")
@@ -74,40 +74,88 @@ def parser() -> argparse.ArgumentParser:
     model = result.add_argument_group("model and training")
     model.add_argument("--N", type=_integer, required=True, help="states, at least 2")
     model.add_argument("--T", type=_integer, required=True, help="actions per sequence, at least 2")
-    model.add_argument("--K", type=_integer, help="permutations to choose from, 2 to N! (default: N)")
-    model.add_argument("--d-head", type=_integer, default=64, metavar="D",
-                       help="dimension of query and key, even (default: 64)")  # fmt: skip
-    model.add_argument("--rope-theta", type=_number, default=10.0, metavar="BASE",
-                       help="base of the RoPE frequencies (default: 10)")  # fmt: skip
-    model.add_argument("--rope-spacing", default="power", metavar="|".join(SPACINGS),
-                       help="how the frequencies are spaced (default: power)")  # fmt: skip
+    model.add_argument(
+        "--K", type=_integer, help="permutations to choose from, 2 to N! (default: N)"
+    )
+    model.add_argument(
+        "--d-head",
+        type=_integer,
+        default=64,
+        metavar="D",
+        help="dimension of query and key, even (default: 64)",
+    )
+    model.add_argument(
+        "--rope-theta",
+        type=_number,
+        default=10.0,
+        metavar="BASE",
+        help="base of the RoPE frequencies (default: 10)",
+    )
+    model.add_argument(
+        "--rope-spacing",
+        default="power",
+        metavar="|".join(SPACINGS),
+        help="how the frequencies are spaced (default: power)",
+    )
     model.add_argument("--lr", type=_number, default=2.0, help="learning rate (default: 2)")
-    model.add_argument("--qk-variance", type=_number, default=1 / 3, metavar="VAR",
-                       help="variance of query and key entries at the start (default: 1/3)")  # fmt: skip
-    model.add_argument("--w-init", type=_number, metavar="W",
-                       help="half-width of the uniform start of the logic matrices "
-                       "(default: 1/sqrt(N))")  # fmt: skip
+    model.add_argument(
+        "--qk-variance",
+        type=_number,
+        default=1 / 3,
+        metavar="VAR",
+        help="variance of query and key entries at the start (default: 1/3)",
+    )
+    model.add_argument(
+        "--w-init",
+        type=_number,
+        metavar="W",
+        help="half-width of the uniform start of the logic matrices (default: 1/sqrt(N))",
+    )
     theory = result.add_argument_group("theory")
-    theory.add_argument("--closure", default="linear", metavar="|".join(closures.CLOSURES),
-                        help="what stands for the attention gradient (default: linear)")  # fmt: skip
+    theory.add_argument(
+        "--closure",
+        default="linear",
+        metavar="|".join(closures.CLOSURES),
+        help="what stands for the attention gradient (default: linear)",
+    )
     theory.add_argument("--epochs", type=_number, help="where to end (default: past saturation)")
-    theory.add_argument("--points", type=_integer, default=401,
-                        help="epochs in the curve (default: 401)")  # fmt: skip
-    theory.add_argument("--variances", default="theory", metavar="theory|constant",
-                        help="logit variances from theory, or constant (default: theory)")  # fmt: skip
-    theory.add_argument("--sigma-c", type=_number, metavar="SIGMA",
-                        help="deviation of the right logit, with --variances constant")  # fmt: skip
-    theory.add_argument("--sigma-o", type=_number, metavar="SIGMA",
-                        help="deviation of every other logit, with --variances constant")  # fmt: skip
-    theory.add_argument("--thermodynamic-limit", action="store_true",
-                        help="drop N/(N-1) and (K-1)/K from the equation of R")  # fmt: skip
+    theory.add_argument(
+        "--points", type=_integer, default=401, help="epochs in the curve (default: 401)"
+    )
+    theory.add_argument(
+        "--variances",
+        default="theory",
+        metavar="theory|constant",
+        help="logit variances from theory, or constant (default: theory)",
+    )
+    theory.add_argument(
+        "--sigma-c",
+        type=_number,
+        metavar="SIGMA",
+        help="deviation of the right logit, with --variances constant",
+    )
+    theory.add_argument(
+        "--sigma-o",
+        type=_number,
+        metavar="SIGMA",
+        help="deviation of every other logit, with --variances constant",
+    )
+    theory.add_argument(
+        "--thermodynamic-limit",
+        action="store_true",
+        help="drop N/(N-1) and (K-1)/K from the equation of R",
+    )
     begin = result.add_argument_group("measured start (default: R0 = 1/T, C = 0, Q0 = S0 = C/N)")
     for name, meaning in zip(
         START,
-        ("attention on the right action", "overlap with the right permutations",
-         "overlap with the others", "sum of the mean logits"),
+        (
+            "attention on the right action",
+            "overlap with the right permutations",
+            "overlap with the others",
+            "sum of the mean logits",
+        ),
         strict=True,
-    ):  # fmt: skip
+    ):
         begin.add_argument(f"--{name}", type=_number, metavar="X", help=meaning)
     out = result.add_argument_group("output")
     printed = out.add_mutually_exclusive_group()
@@ -157,19 +205,28 @@ def main(argv: Sequence[str] | None = None) -> int:
 def report(trajectory: Trajectory) -> str:
     """Return the parameters, what follows from them, the phases and a table."""
     parameters = trajectory.parameters
-    lines = ["parameters"]
-    lines.append("  " + "  ".join(f"{name} = {value:.6g}" if isinstance(value, float) else
-                                  f"{name} = {value}" for name, value in parameters.items()))  # fmt: skip
-    lines.append("  gamma = %.6g  g_0 = %.6g  C = %g" % (
-        closures.rate(closures.LINEAR, parameters),
-        closures.rate(closures.QUADRATIC, parameters),
-        trajectory.start.C,
-    ))  # fmt: skip
     closure = closures.named(trajectory.closure)
-    lines.append(f"closure {closure.name}")
-    lines.append(f"  {trust.words(closure, parameters)}")
-    lines.append("phases")
-    lines.extend(f"  {line}" for line in trajectory.phases())
-    lines.append("")
-    lines.append(trajectory.table())
+    derived = {
+        "gamma": closures.rate(closures.LINEAR, parameters),
+        "g_0": closures.rate(closures.QUADRATIC, parameters),
+        "C": trajectory.start.C,
+    }
+    lines = [
+        "parameters",
+        f"  {_listed(parameters.items())}",
+        f"  {_listed(derived.items())}",
+        f"closure {closure.name}",
+        f"  {trust.words(closure, parameters)}",
+        "phases",
+        *(f"  {line}" for line in trajectory.phases()),
+        "",
+        trajectory.table(),
+    ]
     return "\n".join(lines)
+
+
+def _listed(items: Iterable[tuple[str, Any]]) -> str:
+    return "  ".join(
+        f"{name} = {value:.6g}" if isinstance(value, float) else f"{name} = {value}"
+        for name, value in items
+    )

@@ -62,9 +62,7 @@ def sum_phi2(parameters: Parameters) -> float:
 def rate(closure: Closure, parameters: Parameters) -> float:
     """Return the prefactor of the closure: gamma (14) for "linear", g_0 (70) for "quadratic"."""
     return float(
-        closure.rate(
-            sum_phi2(parameters), parameters.qk_variance, parameters.d_head, parameters.T
-        )
+        closure.rate(sum_phi2(parameters), parameters.qk_variance, parameters.d_head, parameters.T)
     )
 
 

@@ -70,14 +70,14 @@ def spread(edges: Array, cost: Array, panels: int) -> Array:
     share = np.linspace(0.0, 1.0, panels + 1) * cost[:, -1:]
     # one interpolation for all rows: shift the rows apart
     apart = np.arange(len(edges))[:, None] * (np.max(cost) + 1.0)
-    result = np.interp((share + apart).ravel(), (cost + apart).ravel(), edges.ravel())
-    result = result.reshape(share.shape)
+    flat = np.interp((share + apart).ravel(), (cost + apart).ravel(), edges.ravel())
+    result = flat.reshape(share.shape)
     result[:, 0], result[:, -1] = edges[:, 0], edges[:, -1]
     return result
 
 
 def series(terms: Array, offset: Array) -> Array:
-    """Return the sum over k of terms[k] P_k(offset), Legendre polynomials; terms: (degree + 1, ...)."""
+    """Return the sum over k of terms[k] times the Legendre polynomial P_k at offset."""
     before, now = np.ones_like(offset), offset
     total = terms[0] + terms[1] * offset
     for k in range(2, len(terms)):

@@ -55,22 +55,43 @@ def plot(trajectory: Trajectory, path: str | os.PathLike[str]) -> None:
             f"$N={parameters.N}$, $K={parameters.K}$, $T={parameters.T}$, "
             f"$d={parameters.d_head}$, RoPE base {parameters.rope_theta:g}, "
             f"lr {parameters.lr:g}, {trajectory.closure} closure",
-            size=9, x=0.99, ha="right",
-        )  # fmt: skip
+            size=9,
+            x=0.99,
+            ha="right",
+        )
         epoch = trajectory.epoch
         above.plot(epoch, trajectory.R, color=BLUE, label="$R$  attention on the right action")
-        above.plot(epoch, trajectory.Q, color=VERMILION, ls=(0, (5, 1.5)),
-                   label="$Q$  overlap with the right permutation")  # fmt: skip
-        above.plot(epoch, trajectory.S, color=GREEN, ls=(0, (1, 1)),
-                   label="$S$  overlap with the others")  # fmt: skip
+        above.plot(
+            epoch,
+            trajectory.Q,
+            color=VERMILION,
+            ls=(0, (5, 1.5)),
+            label="$Q$  overlap with the right permutation",
+        )
+        above.plot(
+            epoch, trajectory.S, color=GREEN, ls=(0, (1, 1)), label="$S$  overlap with the others"
+        )
         above.set_ylabel("order parameters")
-        below.plot(epoch, trajectory.next_token_accuracy, color=VERMILION, ls=(0, (5, 1.5)),
-                   label="next token")  # fmt: skip
-        below.plot(epoch, trajectory.rollout_accuracy, color=BLUE,
-                   label=f"rollout of {parameters.T} steps")  # fmt: skip
+        below.plot(
+            epoch,
+            trajectory.next_token_accuracy,
+            color=VERMILION,
+            ls=(0, (5, 1.5)),
+            label="next token",
+        )
+        below.plot(
+            epoch, trajectory.rollout_accuracy, color=BLUE, label=f"rollout of {parameters.T} steps"
+        )
         below.axhline(1 / parameters.N, color=GREY, lw=0.7, ls=":")
-        below.annotate("chance", (1, 1 / parameters.N), xycoords=below.get_yaxis_transform(),
-                       xytext=(-2, 2), textcoords="offset points", ha="right", color=GREY)  # fmt: skip
+        below.annotate(
+            "chance",
+            (1, 1 / parameters.N),
+            xycoords=below.get_yaxis_transform(),
+            xytext=(-2, 2),
+            textcoords="offset points",
+            ha="right",
+            color=GREY,
+        )
         below.set_ylabel("accuracy")
         below.set_ylim(0, 1.03)
         below.set_xlabel("epoch")
@@ -81,8 +102,13 @@ def plot(trajectory: Trajectory, path: str | os.PathLike[str]) -> None:
         edges = [0.0, *(epoch[-1] if end is None else end for end in ends), epoch[-1]]
         for phase, left, right in zip(PHASES, edges[:-1], edges[1:], strict=True):
             if right - left > 0.12 * epoch[-1]:  # room for the name
-                above.annotate(phase, ((left + right) / 2, 1.02), ha="center", color=GREY,
-                               xycoords=above.get_xaxis_transform())  # fmt: skip
+                above.annotate(
+                    phase,
+                    ((left + right) / 2, 1.02),
+                    ha="center",
+                    color=GREY,
+                    xycoords=above.get_xaxis_transform(),
+                )
         for axes in (above, below):
             axes.axvspan(edges[1], edges[2], color=BAND, lw=0, zorder=0)
             axes.legend(loc="upper left")
@@ -94,6 +120,11 @@ def _mark(axes: Axes, epoch: float | None, words: str, *, left: bool) -> None:
     """Put a dot on the blue curve at height 1/2, with its epoch on the free side."""
     if epoch is not None:
         axes.plot(epoch, 0.5, "o", ms=5, color=BLUE, zorder=3)
-        axes.annotate(f"{words}: epoch {epoch:.4g}", (epoch, 0.5),
-                      xytext=(-7, 5) if left else (7, -3), textcoords="offset points",
-                      ha="right" if left else "left", va="center")  # fmt: skip
+        axes.annotate(
+            f"{words}: epoch {epoch:.4g}",
+            (epoch, 0.5),
+            xytext=(-7, 5) if left else (7, -3),
+            textcoords="offset points",
+            ha="right" if left else "left",
+            va="center",
+        )

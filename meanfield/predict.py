@@ -3,8 +3,10 @@
 In Python the prediction is a function of the package: ``from meanfield import predict``.
 """
 
-if __name__ != "__main__":  # an import would put this module in place of the function meanfield.predict
-    raise ImportError("meanfield.predict is a command; in Python use: from meanfield import predict")
+if __name__ != "__main__":  # imported, this module would take the place of meanfield's function
+    raise ImportError(
+        "meanfield.predict is a command; import it with: from meanfield import predict"
+    )
 
 import sys
 

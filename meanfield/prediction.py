@@ -59,11 +59,12 @@ def predict(
     chosen = (
         closures.named(closure)
         if isinstance(closure, str)
-        else (closures.from_expression(closure, parameters))
+        else closures.from_expression(closure, parameters)
     )
     rate = closures.rate(chosen, parameters)
     if thermodynamic_limit:
-        rate *= parameters.N * parameters.K / generated.kappa(parameters.N, parameters.K, 1.0)
+        rate /= float(generated.kappa(parameters.N, parameters.K, 1.0))
+        rate *= parameters.N * parameters.K
     deviations = _deviations(parameters, start, variances, sigma_c, sigma_o)
 
     def rollout_error(curve: Curve, t: Any) -> Array:
@@ -106,11 +107,13 @@ def predict(
         Q=Q,
         S=S,
         margin=margin,
-        loss=generated.loss(margin, parameters.N),
+        loss=np.asarray(generated.loss(margin, parameters.N)),
         sigma_c=right,
         sigma_o=other,
         next_token_error=next_token_error,
-        rollout_error=generated.rollout_error(next_token_error, parameters.N, parameters.T),
+        rollout_error=np.asarray(
+            generated.rollout_error(next_token_error, parameters.N, parameters.T)
+        ),
         heuristic_end_epoch=logit_R_reaches(logit(start.R + 0.1 * (1 - start.R))),
         onset_epoch=logit_R_reaches(0.0),
         rollout_half_epoch=rollout_error_falls_to(0.5),

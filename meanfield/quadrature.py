@@ -1,9 +1,9 @@
 """The mean-field equations without an ODE solver: one quadrature, for many parameter sets at once.
 
-With U = Q - S and V = Q + (K - 1) S the equations (15) conserve a function of R and U, so R is known
-in closed form along the way and time is one integral, t = int NK dV / g with dV = dU / R. Everything
-runs on Gauss-Legendre panels along a path x -> (U, logit R, dV/dx) chosen so that the integrand is
-smooth; panels are as narrow as the change of x, of logit R and of the margin asks for.
+With U = Q - S and V = Q + (K - 1) S the equations (15) conserve a function of R and U, so R is
+known in closed form along the way and time is one integral, t = int NK dV / g with dV = dU / R.
+Everything runs on Gauss-Legendre panels along a path x -> (U, logit R, dV/dx) on which the
+integrand is smooth; panels are as narrow as the change of x, of logit R and of the margin asks.
 """
 
 from __future__ import annotations
@@ -94,15 +94,21 @@ def predict_many(
     epochs: where to evaluate, shape (E,) for all sets or (..., E) for each; none by default, for
     the onset alone. Raises ParameterError naming the first value that cannot be.
     """
-    given = {"N": N, "T": T, "K": N if K is None else K, "d_head": d_head,
-             "rope_theta": rope_theta, "lr": lr, "qk_variance": qk_variance}  # fmt: skip
+    given = {
+        "N": N,
+        "T": T,
+        "K": N if K is None else K,
+        "d_head": d_head,
+        "rope_theta": rope_theta,
+        "lr": lr,
+        "qk_variance": qk_variance,
+    }
     given["C"] = C
     given["R0"] = 1 / np.asarray(T, float) if R0 is None else R0
     given["Q0"] = np.asarray(C, float) / np.asarray(N, float) if Q0 is None else Q0
     given["S0"] = np.asarray(C, float) / np.asarray(N, float) if S0 is None else S0
-    arrays = dict(
-        zip(given, np.broadcast_arrays(*(np.asarray(v, float) for v in given.values())), strict=True)
-    )
+    same_shape = np.broadcast_arrays(*(np.asarray(value, float) for value in given.values()))
+    arrays = dict(zip(given, same_shape, strict=True))
     _check(arrays)
     shape = arrays["N"].shape
     flat = {name: values.reshape(-1, 1) for name, values in arrays.items()}
@@ -115,12 +121,13 @@ def predict_many(
     t = epoch.reshape(len(flat["N"]), -1) * flat["lr"]
 
     chosen = closures.named(closure)
-    kappa = generated.kappa(flat["N"], flat["K"], _rates(chosen, flat, rope_spacing))
+    rate = _rates(chosen, flat, rope_spacing)
+    kappa = np.asarray(generated.kappa(flat["N"], flat["K"], rate))
     U0, logit_R0 = flat["Q0"] - flat["S0"], logit(flat["R0"])
     t_end = t.max(axis=1, keepdims=True, initial=0.0)
     if chosen is closures.LINEAR:
         p0 = -np.asarray(generated.basin_gap_linear(logit_R0, kappa))
-        lost = (U0 <= -p0)[:, 0]  # outside the basin of attraction: U stops where R = 0
+        lost = (-p0 >= U0)[:, 0]  # outside the basin of attraction: U stops where R = 0
     else:
         p0 = np.sqrt(U0**2 + 2 / kappa)
         lost = np.zeros(len(t), bool)
@@ -173,7 +180,6 @@ def _rates(closure: closures.Closure, flat: dict[str, Array], rope_spacing: str)
         phi2 = generated.form_factor(omega, T[rows]) ** 2
         sums[rows] = np.sum(np.where(planes < d[rows] / 2, phi2, 0.0), axis=1, keepdims=True)
     return np.asarray(closure.rate(sums, flat["qk_variance"], d, T))
-
 
 
 def _chunks(rows: NDArray[np.intp], numbers_per_row: int) -> list[NDArray[np.intp]]:

@@ -8,7 +8,7 @@ import json
 import os
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -98,8 +98,8 @@ class Trajectory:
 
         if self.R[-1] < min(self.start.R, 0.5) / 2:
             attention = (
-                f"never: R falls from {_number(self.start.R)} to {_number(self.R[-1])}, as training "
-                "starts with Q below S, outside the basin of attraction"
+                f"{last}: R falls from {_number(self.start.R)} to {_number(self.R[-1])}, as Q "
+                "starts below S (outside the basin of attraction it never comes back)"
             )
         else:
             attention = at(self.onset_epoch)
@@ -118,9 +118,14 @@ class Trajectory:
         chosen = np.unique(np.linspace(0, len(self.epoch) - 1, rows).round().astype(int))
         head = ("epoch", "R", "Q", "S", "loss", "next token", "rollout")
         curves = (
-            self.epoch, self.R, self.Q, self.S, self.loss,
-            self.next_token_accuracy, self.rollout_accuracy,
-        )  # fmt: skip
+            self.epoch,
+            self.R,
+            self.Q,
+            self.S,
+            self.loss,
+            self.next_token_accuracy,
+            self.rollout_accuracy,
+        )
         lines = ["".join(f"{name:>12}" for name in head)]
         for index in chosen:
             cells = [_number(curves[0][index]), *(f"{curve[index]:.4f}" for curve in curves[1:])]
@@ -161,7 +166,7 @@ class Trajectory:
     def from_npz(cls, path: str | os.PathLike[str]) -> Trajectory:
         """Read what to_npz wrote; TrajectoryFileError, in one sentence, on anything else."""
         try:
-            with np.load(path, allow_pickle=False) as file:
+            with open(path, "rb") as raw, np.load(raw, allow_pickle=False) as file:
                 about = json.loads(str(file["about"]))
                 arrays = {name: file[name] for name in CURVES}
             if about["format"] != FORMAT or about["version"] != VERSION:
@@ -180,8 +185,14 @@ class Trajectory:
                 **arrays,
             )
         except (
-            OSError, ValueError, KeyError, TypeError, EOFError, AttributeError, zipfile.BadZipFile,
-        ) as error:  # fmt: skip
+            OSError,
+            ValueError,
+            KeyError,
+            TypeError,
+            EOFError,
+            AttributeError,
+            zipfile.BadZipFile,
+        ) as error:
             raise TrajectoryFileError(
                 f"{os.fspath(path)} is not a whole trajectory file ({_one_line(error)})"
             ) from None
@@ -241,5 +252,3 @@ def _number(value: float) -> str:
 
 def _one_line(error: BaseException) -> str:
     return " ".join(str(error).split()) or type(error).__name__
-
-

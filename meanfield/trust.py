@@ -58,7 +58,8 @@ def words(closure: Closure, parameters: Parameters) -> str:
     except FlowError as error:
         return f"trust cannot be judged: {error}"
     verdict = "trusted" if abs(own) <= TOLERANCE else "not trusted"
-    told = ", ".join(f"{other.name}: {_percent(by)}" for other, by in zip(others, late, strict=True))
+    pairs = zip(others, late, strict=True)
+    told = ", ".join(f"{other.name}: {_percent(by)}" for other, by in pairs)
     return f"{verdict}: attention onset {_percent(own)} against the exact softmax ({told})"
 
 

@@ -38,7 +38,8 @@ def draw():
 def test_error_is_accurate_down_to_1e_300():
     cases = list(draw())
     exact = np.array([float(by_mpmath(*case)) for case in cases])
-    assert exact.min() < 1e-250 and exact.max() > 0.1
+    assert exact.min() < 1e-250
+    assert exact.max() > 0.1
     found = accuracy.next_token_error(*np.array(cases).T)
     assert np.max(np.abs(found / exact - 1)[exact > 1e-300]) < 1e-10
 
@@ -52,8 +53,15 @@ def test_accuracy_against_adaptive_quadrature():
                     density = math.exp(-z * z / 2) / math.sqrt(2 * math.pi)
                     return density * math.exp((n - 1) * log_ndtr((m + c * z) / o))
 
-                a, _ = quad(integrand, -12, 12, epsabs=1e-13, epsrel=0, limit=400,
-                            points=[-margin / sigma_c] if margin < 3 else None)  # fmt: skip
+                a, _ = quad(
+                    integrand,
+                    -12,
+                    12,
+                    epsabs=1e-13,
+                    epsrel=0,
+                    limit=400,
+                    points=[-margin / sigma_c] if margin < 3 else None,
+                )
                 found = 1 - accuracy.next_token_error(margin, sigma_c, sigma_o, N)
                 assert found == pytest.approx(a, abs=1e-10)
 

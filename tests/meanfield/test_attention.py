@@ -38,9 +38,7 @@ def test_retrieval_and_its_gradient_against_plain_sums(T, d, base):
     omega = np.array(Parameters(N=4, T=T, d_head=d, rope_theta=base).frequencies)
     rng = np.random.default_rng(4)
     p = 2 * (rng.normal(size=d // 2) + 1j * rng.normal(size=d // 2))
-    R, gradient = attention.retrieval(
-        attention.planes(omega, T), np.concatenate([p.real, p.imag])
-    )
+    R, gradient = attention.retrieval(attention.planes(omega, T), np.concatenate([p.real, p.imag]))
     assert pytest.approx(plain_retrieval(p, T, omega), rel=1e-13) == R
     H = plain_gradient(p, T, omega)
     assert gradient == pytest.approx(np.concatenate([H.real, -H.imag]), abs=1e-9)
@@ -60,7 +58,9 @@ def test_flow_against_an_ode_in_internal_time(T, d, base):
     def rhs(_V, state):
         p, n, U = state[:planes], state[planes:-1].real, state[-1].real
         H = plain_gradient(p, T, omega)
-        return np.concatenate([U * H.conj() * n, 4 * U * (H * p).real, [plain_retrieval(p, T, omega)]])
+        return np.concatenate(
+            [U * H.conj() * n, 4 * U * (H * p).real, [plain_retrieval(p, T, omega)]]
+        )
 
     def locked(_V, state):
         return plain_retrieval(state[:planes], T, omega) - 0.5
@@ -69,8 +69,8 @@ def test_flow_against_an_ode_in_internal_time(T, d, base):
     start = np.concatenate([np.zeros(planes), np.full(planes, 4 / 3), [0.0]]).astype(complex)
     solution = solve_ivp(rhs, (0, 1e3), start, events=locked, rtol=1e-8, atol=1e-10)
     lock = attention.lock(attention.planes(omega, T), qk_variance=1 / 3)
-    assert lock.V == pytest.approx(solution.t_events[0][0], rel=2e-4)
-    assert lock.U == pytest.approx(solution.y_events[0][0, -1].real, rel=2e-4)
+    assert pytest.approx(solution.t_events[0][0], rel=2e-4) == lock.V
+    assert pytest.approx(solution.y_events[0][0, -1].real, rel=2e-4) == lock.U
 
 
 def test_more_steps_change_nothing():
@@ -78,7 +78,7 @@ def test_more_steps_change_nothing():
         planes = attention.planes(Parameters(N=4, T=T, d_head=d, rope_theta=base).frequencies, T)
         few = attention.lock(planes, qk_variance=1 / 3)
         many = attention.lock(planes, qk_variance=1 / 3, steps=40)
-        assert few.V == pytest.approx(many.V, rel=1e-3)
+        assert pytest.approx(many.V, rel=1e-3) == few.V
 
 
 @pytest.mark.parametrize("closure", closures.CLOSURES.values(), ids=lambda closure: closure.name)
@@ -97,7 +97,8 @@ def test_known_evidence_on_the_closures():
     assert abs(resolved[0]) < trust.TOLERANCE < abs(resolved[1])
     slow = Parameters(N=20, T=10, rope_theta=1e4)
     linear, quadratic = trust.lateness(slow, closures.LINEAR, closures.QUADRATIC)
-    assert 0.3 < linear < 0.6 and abs(quadratic) < linear / 2
+    assert 0.3 < linear < 0.6
+    assert abs(quadratic) < linear / 2
 
 
 def test_trust_depends_on_the_attention_alone():
@@ -106,7 +107,8 @@ def test_trust_depends_on_the_attention_alone():
     assert one == pytest.approx(other, rel=1e-12)
     # from a larger start n_r hardly grows, which takes speed from the attention, not the closure
     large, larger = (
-        trust.lateness(Parameters(N=20, T=10, qk_variance=by), closures.LINEAR) for by in (2.0, 20.0)
+        trust.lateness(Parameters(N=20, T=10, qk_variance=by), closures.LINEAR)
+        for by in (2.0, 20.0)
     )
     assert larger < large < one
 
@@ -114,7 +116,8 @@ def test_trust_depends_on_the_attention_alone():
 def test_words_on_trust():
     assert trust.words(closures.LINEAR, Parameters(N=20, T=10)).startswith("trusted: ")
     words = trust.words(closures.LINEAR, Parameters(N=20, T=10, rope_theta=1e4))
-    assert words.startswith("not trusted: attention onset 47% late") and "quadratic: 13%" in words
+    assert words.startswith("not trusted: attention onset 47% late")
+    assert "quadratic: 13%" in words
     assert "cannot be judged" in trust.words(closures.LINEAR, Parameters(N=20, T=100, d_head=2))
     assert "cannot be judged" in trust.words(closures.LINEAR, Parameters(N=20, T=10**6))
     assert "trusted" in trust.words(closures.LINEAR, Parameters(N=20, T=2))

@@ -56,7 +56,9 @@ def test_as_many_permutations_as_there_are():
 
 def test_numpy_numbers_become_plain_ones():
     p = Parameters(N=np.int64(20), T=np.int32(10), lr=np.float32(0.5))
-    assert type(p.N) is int and type(p.T) is int and type(p.lr) is float
+    assert type(p.N) is int
+    assert type(p.T) is int
+    assert type(p.lr) is float
     json.loads(p.to_json())
 
 
@@ -72,7 +74,8 @@ def test_json_goes_there_and_back_and_names_the_parameters():
     assert Parameters.from_json(p.to_json()) == p
     assert p.hash == Parameters(N=20, T=10, lr=1 / 3).hash
     assert p.hash != Parameters(N=20, T=10, lr=0.3).hash
-    assert len(p.hash) == 12 and int(p.hash, 16) >= 0
+    assert len(p.hash) == 12
+    assert int(p.hash, 16) >= 0
 
 
 def test_json_with_other_keys_is_refused():

@@ -1,4 +1,5 @@
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -15,15 +16,24 @@ DEFAULT = Parameters(N=20, T=10)
 def test_a_default_run_shows_plateau_transition_and_saturation():
     for closure in ("linear", "quadratic"):
         run = predict(DEFAULT, closure=closure)
-        order = [0.0, run.heuristic_end_epoch, run.onset_epoch, run.rollout_half_epoch,
-                 run.saturation_epoch, run.epoch[-1]]  # fmt: skip
-        assert all(a < b for a, b in zip(order[:-1], order[1:], strict=True))
-        assert run.R[0] == pytest.approx(0.1) and run.R[-1] > 0.95
+        order = [
+            0.0,
+            run.heuristic_end_epoch,
+            run.onset_epoch,
+            run.rollout_half_epoch,
+            run.saturation_epoch,
+            run.epoch[-1],
+        ]
+        assert all(a < b for a, b in pairwise(order))
+        assert run.R[0] == pytest.approx(0.1)
+        assert run.R[-1] > 0.95
         assert run.heuristic_end_epoch > 0.2 * run.epoch[-1]
-        assert run.rollout_accuracy[-1] > 0.999 and run.next_token_accuracy[0] == pytest.approx(0.05)
+        assert run.rollout_accuracy[-1] > 0.999
+        assert run.next_token_accuracy[0] == pytest.approx(0.05)
         for rising in (run.R, run.Q, run.S, run.margin, run.next_token_accuracy):
             assert np.all(np.diff(rising) >= -1e-12)
-        assert np.all(np.diff(run.loss) < 0) and run.loss[0] == pytest.approx(math.log(20))
+        assert np.all(np.diff(run.loss) < 0)
+        assert run.loss[0] == pytest.approx(math.log(20))
 
 
 def test_marked_epochs_lie_on_the_curve():
@@ -42,14 +52,14 @@ def test_marked_epochs_lie_on_the_curve():
 def test_early_training_follows_equation_78():
     run = predict(DEFAULT, epochs=1e-3, points=3, C=0.4)
     t = run.epoch * DEFAULT.lr
-    assert run.Q - 0.02 == pytest.approx(generated.early_Q(t, 0.0, 20, 20, 10), rel=1e-4)
-    assert run.S - 0.02 == pytest.approx(generated.early_S(t, 0.0, 20, 20, 10), rel=1e-4)
+    assert pytest.approx(generated.early_Q(t, 0.0, 20, 20, 10), rel=1e-4) == run.Q - 0.02
+    assert pytest.approx(generated.early_S(t, 0.0, 20, 20, 10), rel=1e-4) == run.S - 0.02
     assert run.margin[0] == pytest.approx(0.0, abs=1e-15)
 
 
 def test_only_lr_times_epoch_counts():
     slow = Parameters(N=20, T=10, lr=0.5)
-    assert predict(slow, epochs=1600).R == pytest.approx(predict(DEFAULT, epochs=400).R, rel=1e-9)
+    assert pytest.approx(predict(DEFAULT, epochs=400).R, rel=1e-9) == predict(slow, epochs=1600).R
 
 
 def test_large_N_and_K_reach_the_thermodynamic_limit():
@@ -64,8 +74,9 @@ def test_large_N_and_K_reach_the_thermodynamic_limit():
     finite, limit = (predict(p, points=2, thermodynamic_limit=on) for on in (False, True))
     assert limit.onset_epoch > finite.onset_epoch  # the factor dropped is above 1
     rate = closures.rate(closures.LINEAR, p) * 19 / 20 * 2000 / 1999
-    by_hand = dynamics.solve(p, closures.LINEAR, dynamics.start(p), rate=rate,
-                             t_end=limit.onset_epoch * p.lr)  # fmt: skip
+    by_hand = dynamics.solve(
+        p, closures.LINEAR, dynamics.start(p), rate=rate, t_end=limit.onset_epoch * p.lr
+    )
     assert by_hand(by_hand.end)[0] == pytest.approx(0, abs=1e-8)
 
 
@@ -74,7 +85,9 @@ def test_the_generated_jacobian_drives_an_implicit_solver():
     for closure in closures.CLOSURES.values():
         rate = closures.rate(closure, DEFAULT)
         explicit, implicit = (
-            dynamics.solve(DEFAULT, closure, start, rate=rate, t_end=800.0, method=method, rtol=1e-8)
+            dynamics.solve(
+                DEFAULT, closure, start, rate=rate, t_end=800.0, method=method, rtol=1e-8
+            )
             for method in ("DOP853", "Radau")
         )
         t = np.linspace(0, 800, 50)
@@ -91,7 +104,8 @@ def test_a_curve_goes_on_where_it_ended():
     in_two, at_once = on(900.0, on(300.0)), on(900.0)
     t = np.array([[0.0, 299.0, 300.0], [300.1, 600.0, 900.0]])
     for a, b in zip(in_two(t), at_once(t), strict=True):
-        assert a.shape == t.shape and a == pytest.approx(b, rel=1e-9, abs=1e-12)
+        assert a.shape == t.shape
+        assert a == pytest.approx(b, rel=1e-9, abs=1e-12)
     with pytest.raises(ValueError, match="from t = 0 to 900"):
         at_once(901.0)
 
@@ -107,7 +121,8 @@ def test_solver_failure_is_loud():
 
 def test_outside_the_basin_R_falls_and_the_report_says_so():
     run = predict(DEFAULT, Q0=-1.0, S0=0.0)
-    assert run.onset_epoch is None and run.R[-1] < 1e-2
+    assert run.onset_epoch is None
+    assert run.R[-1] < 1e-2
     assert "outside the basin of attraction" in "\n".join(run.phases())
     inside = predict(DEFAULT, Q0=-0.05, S0=0.0)
     assert inside.onset_epoch > predict(DEFAULT).onset_epoch
@@ -115,7 +130,8 @@ def test_outside_the_basin_R_falls_and_the_report_says_so():
 
 def test_starts_beyond_one_half_lock_on_at_once():
     run = predict(DEFAULT, R0=0.7)
-    assert run.onset_epoch == 0.0 and run.saturation_epoch > 0
+    assert run.onset_epoch == 0.0
+    assert run.saturation_epoch > 0
     assert predict(Parameters(N=20, T=2)).onset_epoch == 0.0
 
 
@@ -138,18 +154,21 @@ def test_extreme_parameters_give_finite_curves(p):
     run = predict(p, points=50)
     for name in ("R", "Q", "S", "margin", "loss", "next_token_error", "rollout_error"):
         values = getattr(run, name)
-        assert np.all(np.isfinite(values)) and np.all(values >= 0), name
-    assert np.all(run.next_token_error <= 1) and np.all(run.R <= 1)
+        assert np.all((values >= 0) & (values < np.inf)), name
+    assert np.all(run.next_token_error <= 1)
+    assert np.all(run.R <= 1)
 
 
 def test_constant_variances():
     given = predict(DEFAULT, variances="constant", sigma_c=0.3, sigma_o=0.2, points=5)
-    assert np.all(given.sigma_c == 0.3) and np.all(given.sigma_o == 0.2)
+    assert np.all(given.sigma_c == 0.3)
+    assert np.all(given.sigma_o == 0.2)
     expected = accuracy.next_token_error(given.margin, 0.3, 0.2, 20)
     assert given.next_token_error == pytest.approx(expected, rel=1e-12)
     initial = predict(DEFAULT, variances="constant", points=5)
     theory = predict(DEFAULT, points=5)
-    assert np.all(initial.sigma_c == theory.sigma_c[0]) and theory.sigma_c[-1] > theory.sigma_c[0]
+    assert np.all(initial.sigma_c == theory.sigma_c[0])
+    assert theory.sigma_c[-1] > theory.sigma_c[0]
     # at the start: W alone, through attention weights of 1/T on T actions of K
     assert initial.sigma_c[0] ** 2 == pytest.approx((0.1 + 0.9 / 20) / 60, rel=1e-12)
 
@@ -157,13 +176,15 @@ def test_constant_variances():
 def test_a_closure_of_ones_own():
     R, gamma, T = sp.symbols("R gamma T", positive=True)
     same = predict(DEFAULT, closure=gamma * R * (1 - R), epochs=500, points=50)
-    assert same.R == pytest.approx(predict(DEFAULT, epochs=500, points=50).R, rel=1e-9)
+    assert pytest.approx(predict(DEFAULT, epochs=500, points=50).R, rel=1e-9) == same.R
     # 1 - R to the second power: R/(1 - R) - kappa U^2/2 is conserved
     own = predict(DEFAULT, closure=gamma * T / (T - 1) * R * (1 - R) ** 2)
     kappa = generated.kappa(20, 20, closures.rate(closures.LINEAR, DEFAULT) * 10 / 9)
     U = own.Q - own.S
     assert np.exp(logit(own.R)) - kappa * U**2 / 2 == pytest.approx(np.full(401, 1 / 9), rel=1e-7)
-    with pytest.raises(ParameterError, match="may use the symbols R, N, K, T, d, gamma, g_0, not x"):
+    with pytest.raises(
+        ParameterError, match="may use the symbols R, N, K, T, d, gamma, g_0, not x"
+    ):
         predict(DEFAULT, closure=R * sp.Symbol("x"))
 
 

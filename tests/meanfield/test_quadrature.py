@@ -74,7 +74,8 @@ def test_the_drawn_sets_reach_from_plateau_to_saturation():
     rng = np.random.default_rng(5)
     drawn = [draw(rng, measured=bool(number % 2)) for number in range(SETS)]
     onset = predict_many(**stack(drawn)).onset_epoch
-    assert np.mean(np.isfinite(onset)) > 0.8 and np.any(np.isinf(onset))
+    assert np.mean(np.isfinite(onset)) > 0.8
+    assert np.any(np.isinf(onset))
 
 
 def test_basin_of_attraction():
@@ -101,7 +102,8 @@ def test_basin_of_attraction():
 def test_one_call_is_the_same_as_many():
     N, T = np.array([[5], [20], [80]]), np.array([4, 30])
     together = predict_many(N=N, T=T, K=20, epochs=np.linspace(0, 900, 7))
-    assert together.R.shape == (3, 2, 7) and together.onset_epoch.shape == (3, 2)
+    assert together.R.shape == (3, 2, 7)
+    assert together.onset_epoch.shape == (3, 2)
     for i in range(3):
         for j in range(2):
             alone = predict_many(N=N[i, 0], T=T[j], K=20, epochs=np.linspace(0, 900, 7))
@@ -127,10 +129,12 @@ def test_extreme_sizes_stay_finite(name):
         epochs=[0.0, 1.0, 1e6, 1e12, 1e30],
     )
     for values in (batch.R, batch.Q, batch.S):
-        assert np.all(np.isfinite(values)) and np.all(values >= 0)
+        assert np.all(np.isfinite(values))
+        assert np.all(values >= 0)
     assert np.all(np.diff(batch.Q) > 0)
     assert np.all(batch.onset_epoch > 0)  # inf where attention cannot lock on within float64
-    assert np.isinf(batch.onset_epoch[2]) and np.isfinite(batch.onset_epoch[:2]).all()
+    assert np.isinf(batch.onset_epoch[2])
+    assert np.isfinite(batch.onset_epoch[:2]).all()
 
 
 def test_time_zero_is_the_start_exactly():

@@ -1,0 +1,183 @@
+import csv
+import io
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+import meanfield
+from meanfield import Trajectory, cli
+
+SMALL = ["--N", "20", "--T", "10"]
+
+
+def command(*arguments):
+    return subprocess.run(
+        [sys.executable, "-W", "error", "-m", "meanfield.predict", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_the_command_prints_a_report_and_no_warning():
+    done = command(*SMALL)
+    assert (done.returncode, done.stderr) == (0, "")
+    for said in (
+        "N = 20",
+        "gamma = 0.0348689",
+        "g_0 = 0.387432",
+        "C = 0",
+        "closure linear",
+        "trusted: ",
+        "heuristic",
+        "attention onset      epoch 320.7 (R = 1/2)",
+        "rollout accuracy 1/2 epoch ",
+        "saturation ",
+        "next token",
+    ):
+        assert said in done.stdout, said
+    assert 18 <= len(done.stdout.splitlines()) <= 30
+
+
+def test_module_and_function_share_a_name_in_peace():
+    code = """
+import sys
+from meanfield import Parameters, predict
+from meanfield import cli
+try:
+    import meanfield.predict
+except ImportError as error:
+    assert "from meanfield import predict" in str(error)
+else:
+    raise AssertionError("the module took the function's place")
+from meanfield import predict
+assert callable(predict)
+assert cli.main(["--N", "20", "--T", "10", "--json"]) == 0
+heavy = {"torch", "sympy", "matplotlib", "derivations", "scipy.stats"} & set(sys.modules)
+assert not heavy, heavy
+"""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert callable(meanfield.predict)
+
+
+def test_json_is_all_that_is_printed(capsys):
+    assert cli.main([*SMALL, "--json", "--points", "5", "--epochs", "400"]) == 0
+    values = json.loads(capsys.readouterr().out)
+    assert values["epoch"] == [0, 100, 200, 300, 400]
+    assert len(values["R"]) == 5
+
+
+def test_csv_is_all_that_is_printed(capsys):
+    assert cli.main([*SMALL, "--csv", "--points", "5", "--epochs", "400"]) == 0
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert [float(row["epoch"]) for row in rows] == [0, 100, 200, 300, 400]
+    assert float(rows[0]["R"]) == pytest.approx(0.1)
+
+
+def test_every_option_reaches_the_prediction(capsys):
+    arguments = (
+        "--N 12 --T 6 --K 9 --d-head 32 --rope-theta 50 --rope-spacing linear --lr 0.5 "
+        "--qk-variance 0.5 --w-init 0.1 --closure quadratic --epochs 300 --points 4 "
+        "--variances constant --sigma-c 0.3 --sigma-o 0.2 --R0 0.2 --Q0 0.1 --S0 0.05 --C 0.7"
+    )
+    assert cli.main([*arguments.split(), "--json"]) == 0
+    values = json.loads(capsys.readouterr().out)
+    assert values["parameters"] == {
+        "N": 12,
+        "T": 6,
+        "K": 9,
+        "d_head": 32,
+        "rope_theta": 50.0,
+        "rope_spacing": "linear",
+        "lr": 0.5,
+        "qk_variance": 0.5,
+        "w_init": 0.1,
+    }
+    assert values["start"] == {"R": 0.2, "Q": 0.1, "S": 0.05, "C": 0.7}
+    assert values["closure"] == "quadratic"
+    assert values["epoch"] == [0, 100, 200, 300]
+    assert values["sigma_c"] == [0.3] * 4
+    assert values["sigma_o"] == [0.2] * 4
+    # each of them matters
+    assert cli.main([*arguments.split(), "--json", "--thermodynamic-limit"]) == 0
+    assert json.loads(capsys.readouterr().out)["R"][-1] != values["R"][-1]
+
+
+def test_files_are_written(tmp_path, capsys):
+    npz, svg = tmp_path / "run.npz", tmp_path / "run.svg"
+    assert cli.main([*SMALL, "--points", "9", "--npz", str(npz), "--plot", str(svg)]) == 0
+    assert "attention onset" in capsys.readouterr().out
+    assert len(Trajectory.from_npz(npz).R) == 9
+    assert "<svg" in svg.read_text()
+    assert sorted(os.listdir(tmp_path)) == ["run.npz", "run.svg"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ("--N 1 --T 10", "N must be between 2 and 1000000000, not 1"),
+        ("--N 20 --T 1", "T must be between 2 and 1000000000, not 1"),
+        (
+            "--N 3 --T 10 --K 7",
+            "K must be at most N! = 6, the number of permutations of N = 3 states, not 7",
+        ),
+        (
+            "--N 20 --T 10 --d-head 63",
+            "d_head must be even, as RoPE turns pairs of components, not 63",
+        ),
+        ("--N 20 --T 10 --rope-theta 0", "rope_theta must be greater than 0, not 0.0"),
+        ("--N 20 --T 10 --rope-theta -2", "rope_theta must be greater than 0, not -2.0"),
+        ("--N 20 --T 10 --lr nan", "lr must be a finite number, not nan"),
+        ("--N 20 --T 10 --epochs -5", "epochs must be greater than 0, not -5.0"),
+        ("--N 20 --T 10 --closure cubic", 'closure must be "linear" or "quadratic", not \'cubic\''),
+        ("--N 20 --T 10 --points 0", "points must be an integer of at least 2, not 0"),
+        (
+            "--N 20 --T 10 --npz no/such/run.npz",
+            "no/such/run.npz cannot be written; name a file in a "
+            "folder that exists and that you may write to",
+        ),
+        ("--N 20 --T 10 --npz /proc/run.npz", "/proc/run.npz cannot be written"),
+        ("--N 20 --T 10 --plot run.gif", "the plot must be a .png, .pdf or .svg file, not run.gif"),
+        ("--N 2.5 --T 10", "argument --N: must be an integer, not '2.5'"),
+        ("--N 20 --T 10 --lr fast", "argument --lr: must be a number, not 'fast'"),
+        ("--N 20", "the following arguments are required: --T"),
+        ("--N 20 --T 10 --frob", "unrecognized arguments: --frob"),
+        ("--N 20 --T 10 --json --csv", "argument --csv: not allowed with argument --json"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_exit_code_2(arguments, words, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as stopped:
+        cli.main([*arguments.split()])
+    printed = capsys.readouterr()
+    assert stopped.value.code == 2
+    assert printed.out == ""
+    assert printed.err.count("\n") == 1
+    assert printed.err.startswith(f"python -m meanfield.predict: {words}")
+    assert os.listdir(tmp_path) == []
+
+
+def test_nothing_is_written_when_one_of_two_files_cannot_be(tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        cli.main([*SMALL, "--npz", str(tmp_path / "a.npz"), "--plot", str(tmp_path / "no/b.png")])
+    assert os.listdir(tmp_path) == []
+    assert "b.png cannot be written" in capsys.readouterr().err
+
+
+def test_exit_codes_reach_the_shell():
+    assert command("--N", "1", "--T", "10").returncode == 2
+    assert command("--help").returncode == 0
+
+
+def test_cite_and_help(capsys):
+    for option, words in (("--cite", "2606.18164"), ("--help", "examples:")):
+        with pytest.raises(SystemExit) as stopped:
+            cli.main([option])
+        assert stopped.value.code == 0
+        assert words in capsys.readouterr().out
