@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import json
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from typing import Any, NoReturn
 
 from meanfield import closures, plot, trust
@@ -194,7 +196,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (ParameterError, TrajectoryFileError, SolverError) as error:
         command.error(str(error))
     if options.json:
-        print(trajectory.to_json())
+        closure = closures.named(trajectory.closure)
+        told = {**trajectory.to_dict(), "trust": trust.words(closure, parameters)}
+        print(json.dumps(told, allow_nan=False))
     elif options.csv:
         print(trajectory.to_csv(), end="")
     else:
@@ -209,12 +213,14 @@ def report(trajectory: Trajectory) -> str:
     derived = {
         "gamma": closures.rate(closures.LINEAR, parameters),
         "g_0": closures.rate(closures.QUADRATIC, parameters),
-        "C": trajectory.start.C,
     }
+    start = {f"{name}0": value for name, value in asdict(trajectory.start).items() if name != "C"}
     lines = [
         "parameters",
         f"  {_listed(parameters.items())}",
         f"  {_listed(derived.items())}",
+        "start",
+        f"  {_listed(start.items())}  C = {trajectory.start.C:.6g}",
         f"closure {closure.name}",
         f"  {trust.words(closure, parameters)}",
         "phases",

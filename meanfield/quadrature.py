@@ -303,26 +303,37 @@ def _solve(way: _Way, rows: _Rows, t: Array) -> tuple[Array, Array]:
 def _look(way: _Way, rows: _Rows, x_onset: Array) -> tuple[Array, Array]:
     """Return edges that reach past t_end and the onset, and the running cost at each."""
     edges = np.maximum(way.x_last(rows), 1e-6) * np.linspace(0.0, 1.0, FIRST_PANELS + 1)
+    cost = np.empty_like(edges)
+    some = np.arange(len(edges))
     for _ in range(60):
-        seen = _integrate(way, rows, edges, FIRST_NODES)
-        margin = np.where(seen.margin < LARGEST_MARGIN, seen.margin, LARGEST_MARGIN)
-        on = (seen.t < rows.t_end) | (edges < np.where(np.isinf(x_onset), 0.0, x_onset))
-        on &= margin < LARGEST_MARGIN
-        end = np.minimum(np.sum(np.logical_and.accumulate(on, axis=1), axis=1) + 1, FIRST_PANELS)
-        changes = (
-            np.abs(np.diff(edges)) / X_WIDTH
-            + np.abs(np.diff(np.clip(seen.logit_R, *way.live))) / LOGIT_R_WIDTH
-            + np.abs(np.diff(margin)) / MARGIN_WIDTH
-        )
-        cost = np.concatenate([np.zeros((len(edges), 1)), np.cumsum(changes, axis=1)], axis=1)
-        beyond = np.arange(FIRST_PANELS + 1) > end[:, None]
-        last = np.take_along_axis(edges, end[:, None], 1), np.take_along_axis(cost, end[:, None], 1)
-        edges, cost = np.where(beyond, last[0], edges), np.where(beyond, last[1], cost)
-        wasted = cost[:, -1] - np.take_along_axis(cost, np.maximum(end[:, None] - 2, 0), 1)[:, 0]
-        if np.all(wasted <= 1 + cost[:, -1] / 6):
+        edges[some], cost[some], end = _cut(way, rows[some], edges[some], x_onset[some])
+        before = np.take_along_axis(cost[some], np.maximum(end - 2, 0)[:, None], 1)[:, 0]
+        wasted = cost[some, -1] - before  # on the way from t_end to the last edge, at most
+        some = some[wasted > 1 + cost[some, -1] / 6]
+        if not some.size:
             return edges, cost
-        edges = panels.spread(edges, cost, FIRST_PANELS)
+        edges[some] = panels.spread(edges[some], cost[some], FIRST_PANELS)
     raise ArithmeticError("the end of the quadrature could not be found")
+
+
+def _cut(
+    way: _Way, rows: _Rows, edges: Array, x_onset: Array
+) -> tuple[Array, Array, NDArray[np.intp]]:
+    """Return the edges, those after the first that is far enough pulled back, cost, and which."""
+    seen = _integrate(way, rows, edges, FIRST_NODES)
+    margin = np.where(seen.margin < LARGEST_MARGIN, seen.margin, LARGEST_MARGIN)
+    on = (seen.t < rows.t_end) | (edges < np.where(np.isinf(x_onset), 0.0, x_onset))
+    on &= margin < LARGEST_MARGIN
+    # one edge further than these few nodes say
+    end = np.minimum(np.sum(np.logical_and.accumulate(on, axis=1), axis=1) + 1, FIRST_PANELS)
+    changes = (
+        np.abs(np.diff(edges)) / X_WIDTH
+        + np.abs(np.diff(np.clip(seen.logit_R, *way.live))) / LOGIT_R_WIDTH
+        + np.abs(np.diff(margin)) / MARGIN_WIDTH
+    )
+    cost = np.concatenate([np.zeros((len(edges), 1)), np.cumsum(changes, axis=1)], axis=1)
+    last = np.minimum(np.arange(FIRST_PANELS + 1), end[:, None])
+    return np.take_along_axis(edges, last, 1), np.take_along_axis(cost, last, 1), end
 
 
 def _evaluate(

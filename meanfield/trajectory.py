@@ -93,24 +93,22 @@ class Trajectory:
         """Say in plain words what happens when, one sentence a phase."""
         last = f"not within {_number(self.epoch[-1])} epochs"
 
-        def at(epoch: float | None) -> str:
-            return last if epoch is None else f"epoch {_number(epoch)}"
+        def at(epoch: float | None, what: str) -> str:
+            return (last if epoch is None else f"epoch {_number(epoch)}") + f" ({what})"
 
+        attention = at(self.onset_epoch, "R = 1/2")
         if self.R[-1] < min(self.start.R, 0.5) / 2:
             attention = (
                 f"{last}: R falls from {_number(self.start.R)} to {_number(self.R[-1])}, as Q "
                 "starts below S (outside the basin of attraction it never comes back)"
             )
-        else:
-            attention = at(self.onset_epoch)
         end = self.heuristic_end_epoch
+        until = "all along" if end is None else f"to epoch {_number(end)}"
         return [
-            "heuristic            "
-            + ("all along" if end is None else f"to epoch {_number(end)}")
-            + ": attention stays near its start, the average action is learned",
-            f"attention onset      {attention} (R = 1/2)",
-            f"rollout accuracy 1/2 {at(self.rollout_half_epoch)}",
-            f"saturation           {at(self.saturation_epoch)} (rollout accuracy 0.99)",
+            f"heuristic        {until} (R near its start, the average action is learned)",
+            f"attention onset  {attention}",
+            f"rollouts         {at(self.rollout_half_epoch, 'rollout accuracy 1/2')}",
+            f"saturation       {at(self.saturation_epoch, 'rollout accuracy 0.99')}",
         ]
 
     def table(self, *, rows: int = 11) -> str:
@@ -128,7 +126,7 @@ class Trajectory:
         )
         lines = ["".join(f"{name:>12}" for name in head)]
         for index in chosen:
-            cells = [_number(curves[0][index]), *(f"{curve[index]:.4f}" for curve in curves[1:])]
+            cells = [_number(curves[0][index]), *(_small(curve[index]) for curve in curves[1:])]
             lines.append("".join(f"{cell:>12}" for cell in cells))
         return "\n".join(lines)
 
@@ -248,6 +246,11 @@ def _umask() -> int:
 def _number(value: float) -> str:
     """Format a number to four digits or so, without a tail of noughts."""
     return f"{value:.4g}" if abs(value) < 1000 or abs(value) >= 1e7 else f"{value:.0f}"
+
+
+def _small(value: float) -> str:
+    """Format a number of order 1: four decimals, unless that would show a small one as nought."""
+    return f"{value:.4f}" if abs(value) >= 1e-3 or value == 0 else f"{value:.2e}"
 
 
 def _one_line(error: BaseException) -> str:

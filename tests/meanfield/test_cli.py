@@ -33,8 +33,9 @@ def test_the_command_prints_a_report_and_no_warning():
         "closure linear",
         "trusted: ",
         "heuristic",
-        "attention onset      epoch 320.7 (R = 1/2)",
-        "rollout accuracy 1/2 epoch ",
+        "attention onset  epoch 320.7 (R = 1/2)",
+        "rollouts         epoch 373.8 (rollout accuracy 1/2)",
+        "R0 = 0.1  Q0 = 0  S0 = 0  C = 0",
         "saturation ",
         "next token",
     ):
@@ -71,6 +72,7 @@ def test_json_is_all_that_is_printed(capsys):
     values = json.loads(capsys.readouterr().out)
     assert values["epoch"] == [0, 100, 200, 300, 400]
     assert len(values["R"]) == 5
+    assert values["trust"].startswith("trusted: ")
 
 
 def test_csv_is_all_that_is_printed(capsys):
