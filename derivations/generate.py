@@ -23,7 +23,16 @@ import sympy as sp
 from sympy.codegen.cfunctions import expm1, log1p
 from sympy.printing.numpy import NumPyPrinter
 
-from derivations import attention_closures, dynamics, logits, loss, regimes, rollout, solution
+from derivations import (
+    attention_closures,
+    dynamics,
+    logits,
+    loss,
+    regimes,
+    rollout,
+    solution,
+    variances,
+)
 from derivations.dynamics import U, V, kappa, rho, shape
 from derivations.equation import Equation, require
 from derivations.regimes import Q_0, S_0, tau
@@ -119,6 +128,7 @@ NAMES = {
     Q_0: "Q0",
     S_0: "S0",
     sigma2: "qk_variance",
+    variances.sigma_W2: "w_variance",
     rollout.error: "error",
     rollout.z: "z",
 }
@@ -153,9 +163,11 @@ class Written:
         ]
         if sizes:
             body.append(f"{', '.join(sizes)} = {', '.join(f'1.0 * {name}' for name in sizes)}")
-        body += [f"{NAMES.get(left, left.name)} = {code(right)}" for left, right in self.lines]
+        body += [
+            folded(f"{NAMES.get(left, left.name)} = ", code(right)) for left, right in self.lines
+        ]
         scalar = "[()]" if isinstance(self.returns, select) else ""  # a 0-d array back to a number
-        body.append(f"return {code(self.returns)}{scalar}")
+        body.append(folded("return ", code(self.returns) + scalar))
         return signature + "\n" + textwrap.indent("\n".join(body), "    ")
 
 
@@ -206,8 +218,23 @@ class Printer(NumPyPrinter):
 def code(expr: Any) -> str:
     """``expr`` as NumPy code; nested tuples become tuples, one entry a line."""
     if isinstance(expr, tuple):
-        return "(\n" + "".join(textwrap.indent(code(entry), "    ") + ",\n" for entry in expr) + ")"
+        entries = [textwrap.indent(wrapped(code(entry)), "    ") + ",\n" for entry in expr]
+        return f"(\n{''.join(entries)})"
     return Printer().doprint(expr)
+
+
+def wrapped(text: str) -> str:
+    """Break one long line that stands in brackets at a blank."""
+    if "\n" in text or len(text) <= WIDTH - 12:
+        return text
+    return textwrap.fill(text, WIDTH - 12, subsequent_indent="    ", break_on_hyphens=False)
+
+
+def folded(start: str, text: str) -> str:
+    """A statement, its right side put in brackets and broken where it is too long."""
+    if "\n" in text or len(start + text) <= WIDTH - 4:
+        return start + text
+    return f"{start}(\n" + textwrap.indent(wrapped(text), "    ") + "\n)"
 
 
 # --- the closed system ---------------------------------------------------------------------------
@@ -534,6 +561,46 @@ def accuracy() -> list[Written]:
     ]
 
 
+def logit_variances() -> list[Written]:
+    """The micro solution's weights, and the spread of the logits along the flow (X6)."""
+    u, v, rest, lead = variances.u, variances.v, sp.Symbol("rest"), sp.Symbol("lead")
+    start, mixed = sp.symbols("start mixed")
+    parts = []
+    for is_hit in (1, 0):
+        of_kind = variances.variance.statement.rhs.subs(variances.hit, is_hit).subs(R, 1 - rest)
+        parts.append(sp.Poly(sp.expand(of_kind.subs(v, u + lead)), variances.sigma_W2, u, lead))
+    right, other = parts
+    require(
+        all(
+            (right - other).coeff_monomial(term) == 0
+            for term in (variances.sigma_W2, u * lead, lead**2)
+        ),
+        "the two variances differ in more than u^2",
+    )
+    by_start = variances.sigma_W2 * sp.factor(right.coeff_monomial(variances.sigma_W2))
+    by_lead = sp.factor(
+        right.coeff_monomial(u * lead) * u * lead + right.coeff_monomial(lead**2) * lead**2
+    )
+    return [
+        as_stated("retrieval_part", "Weight u of P_k - mean.", variances.retrieval_part, U, U_0, N),
+        as_stated("heuristic_part", "Weight v of mean - J/N.", variances.heuristic, V, V_0, N),
+        Written(
+            "logit_variances",
+            "Variances (sigma_c^2, sigma_o^2) of the right logit and of any other.",
+            (variances.variance_right, variances.variance_other),
+            (variances.u, variances.v, R, variances.sigma_W2, N, K, T),
+            tuple(start + mixed + u**2 * sp.factor(part.coeff_monomial(u**2)) for part in parts),
+            (
+                (rest, 1 - R),
+                (variances.I_2, variances.squared_attention.statement.rhs.subs(R, 1 - rest)),
+                (start, by_start),
+                (lead, v - u),
+                (mixed, by_lead),
+            ),
+        ),
+    ]
+
+
 def functions() -> list[Written]:
     """Everything that goes into meanfield/generated.py, in order."""
     sum_of_squares, right = attention_closures.Phi2, logits.mean_correct_logit
@@ -627,6 +694,7 @@ def functions() -> list[Written]:
         *clocks(),
         *onset(),
         *accuracy(),
+        *logit_variances(),
     ]
 
 

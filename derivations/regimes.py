@@ -122,7 +122,7 @@ def logistic_onset(linear_growth: sp.Eq, onset_growth: sp.Eq) -> Iterator[Step]:
     onset,
     logistic_onset,
     kind=Kind.NUMERIC,
-    says="(15) solved by Runge-Kutta from nothing known: a short time, and until R has grown by 1 %",
+    says="(15) solved by Runge-Kutta from nothing known, until R has grown by 1 %",
 )
 def early_training_by_flow(
     early_Q: sp.Eq,

@@ -159,7 +159,8 @@ def numbers(
 ) -> sp.Expr:
     """Evaluate ``expr`` exactly, sums carried out term by term.
 
-    values: sizes and free indices.  arrays: index tuple -> value, for every base; a value may hold entries itself.
+    values: sizes and free indices.  arrays: index tuple -> value, for every base; a value may
+    hold entries itself.
     """
     if isinstance(expr, sp.Indexed):
         indices = (numbers(index, values, arrays) for index in expr.indices)

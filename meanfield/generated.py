@@ -196,7 +196,8 @@ def jacobian_quadratic(
     margin_by_S = N*missing*(K - 1)/(K*(N - 1))
     return (
         (
-            -dlogit_R*hit*margin_by_logit_R - N*R*g*missing*rate*(K - 1)*(Q - S)*(R - missing)/(K*(N - 1)),
+            -dlogit_R*hit*margin_by_logit_R - N*R*g*missing*rate*(K - 1)*(Q - S)*(R - missing)/(K*(N
+                - 1)),
             -dlogit_R*hit*margin_by_Q + N*R*g*missing*rate*(K - 1)/(K*(N - 1)),
             -dlogit_R*hit*margin_by_S - N*R*g*missing*rate*(K - 1)/(K*(N - 1)),
         ),
@@ -320,3 +321,30 @@ def rollout_error(error: Real, N: Real, T: Real) -> Real:
     by_logarithm = -(1 - 1/N)*np.expm1(T*np.log1p(-N*np.where(informed, error, 0)/(N - 1)))
     by_power = (1 - 1/N)*(1 - (-N*error/(N - 1) + 1)**T)
     return np.where(informed, by_logarithm, by_power)[()]
+
+
+def retrieval_part(U: Real, U0: Real, N: Real) -> Real:
+    """Weight u of P_k - mean. (X6c)"""
+    N = 1.0 * N
+    return N*(U - U0)/(N - 1)
+
+
+def heuristic_part(V: Real, V0: Real, N: Real) -> Real:
+    """Weight v of mean - J/N. (X6d)"""
+    N = 1.0 * N
+    return N*(V - V0)/(N - 1)
+
+
+def logit_variances(u: Real, v: Real, R: Real, w_variance: Real, N: Real, K: Real, T: Real) -> Any:
+    """Variances (sigma_c^2, sigma_o^2) of the right logit and of any other. (X6a), (X6b)"""
+    N, K, T = 1.0 * N, 1.0 * K, 1.0 * T
+    rest = 1 - R
+    I_2 = rest**2/(T - 1)
+    start = w_variance*(I_2*K - I_2 + K*rest**2 - 2*K*rest + K - rest**2 + 2*rest)/K
+    lead = -u + v
+    mixed = lead*(K - 1)*(N - 1)*(lead + 2*rest*u)/(K**2*N**2)
+    return (
+        mixed + start + u**2*(K - 1)*(N - 1)*(I_2*K + I_2*N - 2*I_2 + rest**2)/(K**2*N**2),
+        mixed + start + u**2*(K - 1)*(I_2*K*N - I_2*K - I_2*N + 2*I_2 + N*rest**2 -
+            rest**2)/(K**2*N**2),
+    )

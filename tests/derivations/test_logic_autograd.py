@@ -14,7 +14,7 @@ N0, K0, T0 = 7, 4, 5
 
 @pytest.fixture(scope="module")
 def drawn() -> dict[str, torch.Tensor]:
-    """Random logic matrices, permutations and attention rows, and the mean-field loss (10) of them."""
+    """Random logic matrices, permutations and attention rows, and the gradients of (10)."""
     generator = torch.Generator().manual_seed(3)
     W = torch.rand(K0, N0, N0, generator=generator, dtype=torch.float64, requires_grad=True)
     images = [torch.randperm(N0, generator=generator) for _ in range(K0)]

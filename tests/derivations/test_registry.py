@@ -64,8 +64,7 @@ def mutants(statement: sp.Eq) -> list[sp.Eq]:
     right = statement.rhs
     wrong = [2 * right, -right]
     wrong += [right.subs(size, size - 1) for size in (N, K, T, d) if right.has(size)]
-    changed = [sp.Eq(statement.lhs, other, evaluate=False) for other in wrong if other != right]
-    return changed
+    return [sp.Eq(statement.lhs, other, evaluate=False) for other in wrong if other != right]
 
 
 def notices(check: Check, equation: Equation, wrong: sp.Eq) -> bool:

@@ -1,0 +1,299 @@
+"""meanfield/generated.py is what the registry says, to the last digit and at every extreme."""
+
+from __future__ import annotations
+
+import math
+import random
+from fractions import Fraction
+
+import mpmath
+import numpy as np
+import pytest
+import sympy as sp
+
+from derivations import attention_closures, dynamics, generate, logits, loss, regimes, rollout
+from derivations.attention_closures import form_factor_sum
+from derivations.equation import CheckFailed
+from derivations.symbols import (
+    C,
+    Delta,
+    K,
+    N,
+    Q,
+    R,
+    S,
+    T,
+    d,
+    g,
+    g0,
+    gamma,
+    omega,
+    r,
+    sigma2,
+    t,
+    y_c,
+)  # fmt: skip
+from meanfield import generated
+
+RNG = random.Random(20260618)
+SIZES = [(2, 2, 2), (3, 2, 4), (20, 20, 10), (7, 50, 3), (1000, 3, 30)]
+
+
+def rational(low: int, high: int) -> sp.Rational:
+    """A random number that a float holds exactly."""
+    return sp.Rational(RNG.randint(low * 64, high * 64), 64)
+
+
+def points(count: int = 25) -> list[dict[sp.Symbol, sp.Rational]]:
+    """Random points with exact values, among them very different sizes."""
+    drawn = []
+    for _ in range(count):
+        sizes = dict(zip((N, K, T), RNG.choice(SIZES), strict=True))
+        drawn.append(
+            sizes
+            | {R: sp.Rational(RNG.randint(1, 255), 256), Q: rational(-3, 9), S: rational(-3, 3)}
+            | {
+                C: rational(-4, 4),
+                gamma: sp.Rational(3, 64),
+                g0: sp.Rational(3, 64),
+                t: rational(1, 99),
+            }
+        )
+    return drawn
+
+
+def test_the_file_is_what_the_registry_gives() -> None:
+    assert generate.TARGET.read_text(encoding="utf-8") == generate.module_source()
+
+
+def test_a_stable_form_that_is_wrong_is_refused() -> None:
+    ranges = {Delta: (-5, 5), N: (2, 9)}
+    plain = loss.error_signal.statement.rhs
+    with pytest.raises(CheckFailed, match="differs by"):
+        generate.prove(generate.expit(generate.log_odds(Delta) + 1), plain, ranges)
+
+
+@pytest.mark.parametrize("point", points())
+def test_plain_functions_agree_with_exact_rationals(point: dict) -> None:
+    floats = {symbol: float(value) for symbol, value in point.items()}
+    f = {symbol.name: value for symbol, value in floats.items()}
+    exact_y = logits.mean_correct_logit.statement.rhs.subs(point)
+    exact_margin = logits.margin.statement.rhs.subs({**point, y_c: exact_y})
+    assert generated.correct_logit(f["R"], f["Q"], f["S"], f["K"]) == pytest.approx(
+        float(exact_y), rel=1e-13, abs=1e-14
+    )
+    found = generated.margin(f["R"], f["Q"], f["S"], f["C"], f["N"], f["K"])
+    assert found == pytest.approx(float(exact_margin), rel=1e-13, abs=1e-13)
+    exact_g = loss.error_signal.statement.rhs.subs({**point, Delta: exact_margin})
+    assert generated.error_signal(found, f["N"]) == pytest.approx(float(exact_g), rel=1e-12)
+    exact_loss = loss.mean_field_loss.statement.rhs.subs({**point, Delta: exact_margin})
+    assert generated.loss(found, f["N"]) == pytest.approx(float(exact_loss), rel=1e-12)
+    exact_drive = loss.attention_drive.statement.rhs.subs({**point, g: exact_g})
+    drive = generated.attention_drive(f["R"], f["Q"], f["S"], f["C"], f["N"], f["K"])
+    assert drive == pytest.approx(float(exact_drive), rel=1e-12)
+    for name, equation in (
+        ("early_Q", regimes.early_alignment),
+        ("early_S", regimes.early_off_target),
+    ):
+        exact = equation.statement.rhs.subs({**point, regimes.Q_0: 0, regimes.S_0: 0})
+        found = getattr(generated, name)(f["t"], 0.0, f["N"], f["K"], f["T"])
+        assert found == pytest.approx(float(exact), rel=1e-13)
+
+
+GROWTH = {"linear": dynamics.linear_growth, "quadratic": dynamics.quadratic_growth}
+
+
+@pytest.mark.parametrize("closure", GROWTH)
+@pytest.mark.parametrize("point", points())
+def test_right_hand_sides_agree_with_the_closed_dynamics(closure: str, point: dict) -> None:
+    exact_y = logits.mean_correct_logit.statement.rhs.subs(point)
+    exact_margin = logits.margin.statement.rhs.subs({**point, y_c: exact_y})
+    at = {
+        **point,
+        g: sp.N(loss.error_signal.statement.rhs.subs({**point, Delta: exact_margin}), 40),
+    }
+    rates = [
+        GROWTH[closure].statement.rhs.subs(at) / (at[R] * (1 - at[R])),  # of logit R
+        dynamics.alignment_dynamics.statement.rhs.subs(at),
+        dynamics.off_target_dynamics.statement.rhs.subs(at),
+    ]
+    logit = float(sp.N(sp.log(at[R] / (1 - at[R])), 30))
+    rest = [float(point[symbol]) for symbol in (Q, S, C, N, K, gamma)]
+    found = getattr(generated, f"rhs_{closure}")(logit, *rest)
+    assert found == pytest.approx([float(rate) for rate in rates], rel=1e-12)
+
+
+@pytest.mark.parametrize("closure", GROWTH)
+@pytest.mark.parametrize("point", points(10))
+def test_jacobians_agree_with_finite_differences(closure: str, point: dict) -> None:
+    state = np.array([float(sp.log(point[R] / (1 - point[R]))), float(point[Q]), float(point[S])])
+    rest = [float(point[symbol]) for symbol in (C, N, K, gamma)]
+    rhs = getattr(generated, f"rhs_{closure}")
+    found = np.array(getattr(generated, f"jacobian_{closure}")(*state, *rest))
+    scale = np.abs(found).max()
+    for column in range(3):
+        step = np.zeros(3)
+        step[column] = 1e-5
+        ahead, behind = (np.array(rhs(*(state + sign * step), *rest)) for sign in (1, -1))
+        slope = (ahead - behind) / 2e-5
+        np.testing.assert_allclose(found[:, column], slope, rtol=1e-6, atol=1e-8 * scale)
+
+
+@pytest.mark.parametrize("margin", [-700.0, -40.0, 0.0, 40.0, 700.0])
+@pytest.mark.parametrize("size", [2, 20, 10**6])
+def test_loss_and_error_at_extreme_margins(margin: float, size: int) -> None:
+    with mpmath.workdps(400):
+        odds = (size - 1) * mpmath.exp(-margin)
+        exact_loss, exact_error = mpmath.log1p(odds), odds / (1 + odds)
+        assert generated.loss(margin, size) == pytest.approx(float(exact_loss), rel=1e-12)
+        assert generated.error_signal(margin, size) == pytest.approx(float(exact_error), rel=1e-12)
+        log_error = generated.log_error_signal(margin, size)
+        assert log_error == pytest.approx(float(mpmath.log(exact_error)), rel=1e-12, abs=1e-15)
+
+
+@pytest.mark.parametrize("closure", GROWTH)
+@pytest.mark.parametrize(
+    "case",
+    [
+        {"margin": 700.0},
+        {"margin": -700.0},
+        {"missing": 1e-15},
+        {"missing": 1 - 1e-15},
+        {"N": 10**6},
+        {"K": 10**6},
+        {"N": 10**6, "K": 10**6},
+        {"N": 10**6, "K": 10**6, "missing": 1e-15, "margin": 700.0},
+    ],
+)
+def test_systems_at_extreme_arguments(closure: str, case: dict) -> None:
+    size, actions = case.get("N", 20), case.get("K", 20)
+    with mpmath.workdps(60):
+        missing = mpmath.mpf(case.get("missing", 0.3))
+        R_exact, gap = 1 - missing, mpmath.mpf(0.5)
+        wanted = mpmath.mpf(case.get("margin", 1.5))
+        total = mpmath.mpf(0.25)
+        right = (wanted * (size - 1) + total) / size
+        # S from the wanted margin, with Q = S + gap
+        share = R_exact + missing / actions
+        S_value = float(right - share * gap)
+        Q_value = S_value + 0.5
+        logit = float(mpmath.log(R_exact / missing))
+        R_exact = 1 / (1 + mpmath.exp(-mpmath.mpf(logit)))
+        missing = 1 - R_exact
+        share = R_exact + missing / actions
+        right = share * mpmath.mpf(Q_value) + missing * (1 - mpmath.mpf(1) / actions) * S_value
+        margin = (size * right - total) / (size - 1)
+        odds = (size - 1) * mpmath.exp(-margin)
+        error = odds / (1 + odds)
+        gap = mpmath.mpf(Q_value) - mpmath.mpf(S_value)
+        drive = error * size / (size - 1) * (1 - mpmath.mpf(1) / actions) * gap * mpmath.mpf(0.05)
+        if closure == "quadratic":
+            drive *= R_exact * missing
+        exact = [
+            drive,
+            error * share / (actions * size),
+            error * missing / actions / (actions * size),
+        ]
+        arguments = (logit, Q_value, S_value, 0.25, size, actions, 0.05)
+        found = getattr(generated, f"rhs_{closure}")(*arguments)
+        # a margin of 700 is a difference of floats: e^margin keeps 13 digits less log10(700)
+        assert found == pytest.approx([float(rate) for rate in exact], rel=1e-11)
+    assert np.all(np.isfinite(getattr(generated, f"jacobian_{closure}")(*arguments)))
+
+
+@pytest.mark.parametrize("length", [2, 3, 10, 100, 10_000])
+def test_form_factor_keeps_its_digits(length: int) -> None:
+    slow = [1e-12, 1e-9, 1e-6, 1e-3]
+    turns = [0.2499 / length, 0.2501 / length, 1.0 / length, 0.3, 1.0, 2.0, 3.1, math.pi, 6.28]
+    for frequency in slow + turns:
+        with mpmath.workdps(60):
+            x = mpmath.mpf(frequency)
+            kernel = mpmath.sin(length * x / 2) / (length * mpmath.sin(x / 2))
+            exact = float(1 - kernel**2)
+        assert generated.form_factor(frequency, length) == pytest.approx(exact, rel=5e-12)
+
+
+def test_form_factor_is_the_positive_sum() -> None:
+    for length in (2, 5, 9):
+        for frequency in (0.01, 0.7, 2.5):
+            summed = form_factor_sum.statement.rhs.subs({omega[r]: frequency, T: length}).doit()
+            assert generated.form_factor(frequency, length) == pytest.approx(
+                float(summed), rel=1e-12
+            )
+
+
+def test_rates_agree_with_exact_rationals() -> None:
+    for head, length in ((2, 2), (64, 10), (256, 10_000)):
+        at = {d: head, T: length, sigma2: sp.Rational(1, 3)}
+        for equation, found in (
+            (attention_closures.linear_rate, generated.linear_rate),
+            (attention_closures.quadratic_rate, generated.quadratic_rate),
+        ):
+            exact = equation.statement.rhs.xreplace({attention_closures.Phi2: sp.Integer(7)}).subs(
+                at
+            )
+            assert found(7.0, 1 / 3, head, length) == pytest.approx(float(exact), rel=1e-14)
+
+
+@pytest.mark.parametrize("error", [1e-300, 1e-16, 1e-3, 0.5, 0.94, 0.95, 0.96, 1.0])
+@pytest.mark.parametrize("length", [1, 2, 7, 10_000])
+def test_rollout_error_is_exact_however_small(error: float, length: int) -> None:
+    with mpmath.workdps(340):
+        a = 1 - mpmath.mpf(error)
+        kept = ((20 * a - 1) / 19) ** length
+        exact = (1 - mpmath.mpf(1) / 20) * (1 - kept)
+        assert generated.rollout_error(error, 20, length) == pytest.approx(float(exact), rel=1e-12)
+        right = generated.rollout_accuracy(error, 20, length)
+        assert right == pytest.approx(float(1 - exact), rel=1e-12)
+
+
+def test_rollout_agrees_with_exact_rationals() -> None:
+    statement = rollout.rollout_accuracy.statement.rhs
+    for size, length, wrong in (
+        (2, 3, Fraction(1, 8)),
+        (5, 4, Fraction(3, 4)),
+        (9, 2, Fraction(1, 64)),
+    ):
+        at = {N: size, T: length, rollout.accuracy: 1 - sp.Rational(wrong)}
+        exact = float(statement.subs(at))
+        assert generated.rollout_accuracy(float(wrong), size, length) == pytest.approx(
+            exact, rel=1e-14
+        )
+
+
+def test_every_function_broadcasts() -> None:
+    sizes = np.array([2, 20, 10**6])
+    column = np.linspace(0.1, 0.9, 4)[:, None]
+    assert generated.margin(column, 1.0, 0.5, 0.0, sizes, sizes).shape == (4, 3)
+    assert generated.form_factor(column, sizes).shape == (4, 3)
+    assert np.array(generated.jacobian_linear(column, 1.0, 0.5, 0.0, sizes, sizes, 0.1)).shape == (
+        3,
+        3,
+        4,
+        3,
+    )
+    # products of large integers would overflow: N^2 K^2 T = 10^28
+    large = generated.early_Q(1.0, 0.0, *(np.array([10**6]),) * 2, np.array([10**4]))
+    assert large[0] == pytest.approx(generated.early_Q(1.0, 0.0, 1e6, 1e6, 1e4), rel=1e-15)
+    assert 0 < large[0] < 1e-15
+
+
+def test_own_closure_gives_the_generated_system() -> None:
+    own_rhs, own_jacobian = generate.closure_functions(sp.Rational(1, 20) * R * (1 - R))
+    arguments = (-1.3, 0.7, 0.2, 0.1, 20, 15, 0.05)
+    assert own_rhs(*arguments) == pytest.approx(generated.rhs_linear(*arguments), rel=1e-14)
+    np.testing.assert_allclose(
+        own_jacobian(*arguments), generated.jacobian_linear(*arguments), rtol=1e-13, atol=1e-18
+    )
+    with pytest.raises(ValueError, match=r"R and numbers, not Q"):
+        generate.closure_functions(R * Q)
+
+
+def test_check_notices_an_edited_file(tmp_path, monkeypatch, capsys) -> None:
+    edited = tmp_path / "generated.py"
+    edited.write_text(generate.TARGET.read_text(encoding="utf-8").replace("(K - 1)", "K", 1))
+    monkeypatch.setattr(generate, "TARGET", edited)
+    assert generate.main(["--check"]) == 1
+    assert "run python -m derivations.generate" in capsys.readouterr().err
+    assert generate.main([]) == 0
+    assert generate.main(["--check"]) == 0
