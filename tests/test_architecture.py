@@ -34,6 +34,12 @@ LAZY = {
 def imports(path: Path) -> tuple[set[str], set[str]]:
     """Top-level package names imported by a file: at module level, and inside functions."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
+    for_types = {
+        id(node)
+        for branch in ast.walk(tree)
+        if isinstance(branch, ast.If) and ast.unparse(branch.test) == "TYPE_CHECKING"
+        for node in ast.walk(branch)
+    }
     inside = {
         id(node)
         for function in ast.walk(tree)
@@ -43,6 +49,8 @@ def imports(path: Path) -> tuple[set[str], set[str]]:
     top: set[str] = set()
     lazy: set[str] = set()
     for node in ast.walk(tree):
+        if id(node) in for_types:
+            continue
         names: list[str] = []
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
