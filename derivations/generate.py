@@ -2,7 +2,7 @@
 
 Every formula is taken from a statement of the registry. Where the plain form overflows or cancels
 (e^Delta, 1 - R, 1 - a), a stable form stands in its place; ``prove`` holds it against the plain one
-in 50 digits before anything is written. So no formula is stated twice without being compared.
+in 400 digits before anything is written. So no formula is stated twice without being compared.
 
     python -m derivations.generate            write meanfield/generated.py
     python -m derivations.generate --check    exit 1 if the file is not what would be written
@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import mpmath
 import sympy as sp
 from sympy.codegen.cfunctions import expm1, log1p
 from sympy.printing.numpy import NumPyPrinter
@@ -55,7 +56,6 @@ from derivations.symbols import (
     sigma2,
     t,
     y_c,
-    y_o,
 )
 
 WIDTH = 100  # columns
@@ -92,21 +92,22 @@ def meaning(expr: sp.Expr) -> sp.Expr:
 def prove(
     stable: sp.Expr, plain: sp.Expr, ranges: Mapping[sp.Symbol, tuple[float, float]]
 ) -> sp.Expr:
-    """Return ``stable`` if it equals ``plain`` at 8 random points, 50 digits; else CheckFailed."""
+    """Return ``stable`` if it equals ``plain`` at 8 random points, 400 digits; else CheckFailed."""
     rng = random.Random(str(plain))
     difference = meaning(stable) - meaning(plain)
     unknown = difference.free_symbols - set(ranges)
     require(not unknown, f"no range is given for {unknown} in {plain}")
-    for _ in range(8):
-        point = {
-            symbol: sp.Integer(rng.randint(int(low), int(high)))
-            if symbol.is_integer
-            else sp.Rational(rng.randint(1, 999), 1000) * sp.nsimplify(high - low)
-            + sp.nsimplify(low)
-            for symbol, (low, high) in ranges.items()
-        }
-        gap = abs(sp.N(difference.subs(point), 50))
-        require(gap < sp.Float(10) ** -40, f"{stable} is not {plain}: differs by {gap}")
+    evaluate = sp.lambdify(list(ranges), difference, modules="mpmath")
+    with mpmath.workdps(400):
+        for _ in range(8):
+            point = [
+                mpmath.mpf(rng.randint(int(low), int(high)))
+                if symbol.is_integer
+                else low + (high - low) * mpmath.mpf(rng.randint(1, 999)) / 1000
+                for symbol, (low, high) in ranges.items()
+            ]
+            gap = abs(evaluate(*point))
+            require(gap < 1e-40, f"{stable} is not {plain}: differs by {mpmath.nstr(gap, 3)}")
     return stable
 
 
@@ -517,28 +518,59 @@ def form_factor() -> Written:
     )
 
 
+def next_token_kernels() -> list[Written]:
+    """What the error 1 - a is the Gaussian mean of, by its logarithm (17b), (17c)."""
+    sigma_c, sigma_o, far = rollout.sigma_c, rollout.sigma_o, sp.Symbol("far")
+    alone, together = sp.symbols("alone together")
+    y, w = sp.symbols("y w", real=True)  # arguments in units of sigma_o
+
+    def kernel(equation: Equation) -> tuple[sp.Expr, sp.Symbol]:
+        integral = equation.statement.rhs
+        node = integral.limits[0][0]
+        normal = rollout.density(node, sp.Integer(0), sp.Integer(1))
+        return sp.simplify(integral.function / normal), node
+
+    plain, node = kernel(rollout.next_token_error)
+    (largest_below,) = (found.args[0] for found in plain.atoms(rollout.Phi))
+    by_right = sp.log(plain.subs(node, sp.solve(largest_below - y, node)[0]))
+    near = sp.log(-expm1((N - 1) * log_ndtr(y)))
+    beyond = sp.log(N - 1) + log_ndtr(-y)  # none of the others matters to any other
+    prove(near, by_right, {y: (-3, 6), N: (2, 30)})
+    prove(beyond, by_right, {y: (30, 34), N: (2, 30)})
+    others, node = kernel(rollout.error_by_largest_other)
+    by_largest = sp.log(N - 1) + (N - 2) * log_ndtr(w) + log_ndtr((sigma_o * w - Delta) / sigma_c)
+    ranges = {**_MARGIN_RANGES, sigma_c: (1, 2), sigma_o: (1, 2), w: (-3, 3)}
+    prove(by_largest, sp.log(others.subs(node, w)), ranges)
+    return [
+        Written(
+            "log_any_above",
+            "log of the chance that the largest of N - 1 standard normals exceeds y.",
+            (rollout.next_token_error,),
+            (y, N),
+            select(far, alone, together),
+            (
+                (far, y > 30),
+                (alone, beyond),
+                (together, near.subs(y, select(far, 0, y))),
+            ),
+        ),
+        Written(
+            "log_right_below",
+            "log of what the largest other logit, w deviations above its mean, adds to 1 - a.",
+            (rollout.error_by_largest_other,),
+            (w, Delta, sigma_c, sigma_o, N),
+            by_largest,
+        ),
+    ]
+
+
 def accuracy() -> list[Written]:
     """Next-token and rollout accuracy in terms of the error 1 - a (17), (18)."""
     error, cases = rollout.error, rollout.rollout_error.statement.rhs
     (small, condition), (large, _) = cases.args
     informed, by_logarithm, by_power = sp.symbols("informed by_logarithm by_power")
-    sigma_c, sigma_o, z = rollout.sigma_c, rollout.sigma_o, rollout.z
-    (integral,) = [rollout.next_token_error.statement.rhs]
-    weight, kernel = integral.function.as_independent(expm1, as_Add=False)
-    wrong_others = -expm1((N - 1) * log_ndtr((Delta + sigma_c * z) / sigma_o))
-    at_node = kernel.subs({integral.limits[0][0]: z, y_c: y_o + Delta})
-    ranges = {**_MARGIN_RANGES, sigma_c: (1, 2), sigma_o: (1, 2), z: (-3, 3)}
-    sign = sp.simplify(
-        weight / rollout.density(integral.limits[0][0], sp.Integer(0), sp.Integer(1))
-    )
     return [
-        Written(
-            "next_token_error_at",
-            "Chance that some other logit beats the right one, z deviations from its mean.",
-            (rollout.next_token_error,),
-            (z, Delta, sigma_c, sigma_o, N),
-            prove(wrong_others, sign * at_node, ranges),
-        ),
+        *next_token_kernels(),
         Written(
             "rollout_accuracy",
             "Probability that the state after T steps is right; error = 1 - a.",

@@ -34,29 +34,15 @@ def logit_deviations(
 
     In the mean-field solution W_k = W_k(0) + u (P_k - P) + v (P - 1/N), with P the mean of the K
     permutation matrices. U_gained and V_gained are what U = Q - S and V = Q + (K - 1) S have grown
-    by; u and v follow. The spread is over seeds and data alike; the T - 1 attention weights beside
-    the right one are taken as equal.
+    by; u and v follow (X6c), (X6d). The spread (X6a), (X6b) is over seeds and data alike; the T - 1
+    attention weights beside the right one are taken as equal.
     """
     N, K, T = parameters.N, parameters.K, parameters.T
-    u = np.asarray(U_gained) * N / (N - 1)
-    v = np.asarray(V_gained) * N / (N - 1)
-    rest = 1 - np.asarray(R)
-    rest_squares = rest**2 / (T - 1)  # sum of the squared weights beside the right one
-    all_squares = (1 - rest) ** 2 + rest_squares
-    start = parameters.w_variance * (all_squares + (1 - all_squares) / K)
-    # second moment of the weights w_l = u z_l + (v - u)/K of the K - 1 permutations beside the
-    # right one; z_l is the attention on action l, one of K at random in every position
-    weights = (K - 1) * (
-        u**2 * (rest_squares / K + (rest**2 - rest_squares) / K**2)
-        + 2 * u * (v - u) * rest / K**2
-        + ((v - u) / K) ** 2
-    )
-    common = start + weights * (1 - 1 / N) / N
-    repeat = u**2 * rest_squares * (1 - 1 / K) / K  # from the right action occurring elsewhere
-    return (
-        np.sqrt(common + repeat * (1 - 1 / N) ** 2),
-        np.sqrt(common + repeat / N**2),
-    )
+    u = generated.retrieval_part(U_gained, 0.0, N)
+    v = generated.heuristic_part(V_gained, 0.0, N)
+    variances = generated.logit_variances(u, v, R, parameters.w_variance, N, K, T)
+    sigma_c, sigma_o = (np.sqrt(variance) for variance in variances)
+    return sigma_c, sigma_o
 
 
 def next_token_error(margin: Any, sigma_c: Any, sigma_o: Any, N: Any) -> Array:
@@ -92,12 +78,12 @@ def _over_right(x: Array, ratio: Array, N: Array) -> Array:
     """Integrate (17) over the right logit, x + ratio * z in units of sigma_o; ratio <= 1."""
 
     def log_f(z: Array, x: Array, ratio: Array, N: Array) -> Array:
-        return _log_any_above(x + ratio * z, N)
+        return np.asarray(generated.log_any_above(x + ratio * z, N))
 
     def slope(z: Array, x: Array, ratio: Array, N: Array) -> Array:
         y = x + ratio * z
         log_density = np.log(N - 1) + (N - 2) * log_ndtr(y) - y**2 / 2 - LOG_SQRT_2PI
-        return -ratio * np.exp(log_density - _log_any_above(y, N))
+        return -ratio * np.exp(log_density - generated.log_any_above(y, N))
 
     # the hazard rate of the largest of several normals is below that of one, max(y, 0) + 1
     low = -ratio * (np.maximum(x, 0) + 1)
@@ -108,7 +94,7 @@ def _over_others(x: Array, ratio: Array, N: Array) -> Array:
     """Integrate (17) by parts, over the largest other logit; units of sigma_c, ratio < 1."""
 
     def log_f(z: Array, x: Array, ratio: Array, N: Array) -> Array:
-        return np.log(N - 1) + (N - 2) * log_ndtr(z) + log_ndtr(ratio * z - x)
+        return np.asarray(generated.log_right_below(z, x, 1.0, ratio, N))
 
     def slope(z: Array, x: Array, ratio: Array, N: Array) -> Array:
         return (N - 2) * _reverse_hazard(z) + ratio * _reverse_hazard(ratio * z - x)
@@ -156,12 +142,6 @@ def _gaussian_mean(
         mean[unsettled] = total[unsettled] * (step / 2)
         unsettled = unsettled[np.abs(mean[unsettled] - before) > SETTLED * mean[unsettled]]
     return mean
-
-
-def _log_any_above(y: Array, N: Array) -> Array:
-    """Return log P(the largest of N - 1 standard normals exceeds y)."""
-    none_above = (N - 1) * log_ndtr(np.minimum(y, 30.0))
-    return np.where(y < 30, np.log(-np.expm1(none_above)), np.log(N - 1) + log_ndtr(-y))
 
 
 def _reverse_hazard(y: Array) -> Array:

@@ -302,10 +302,19 @@ def early_R(t: Real, tau: Real, T: Real) -> Real:
     return expit(t**2/tau**2 - np.log(T - 1))
 
 
-def next_token_error_at(z: Real, margin: Real, sigma_c: Real, sigma_o: Real, N: Real) -> Real:
-    """Chance that some other logit beats the right one, z deviations from its mean. (17b)"""
+def log_any_above(y: Real, N: Real) -> Real:
+    """log of the chance that the largest of N - 1 standard normals exceeds y. (17b)"""
     N = 1.0 * N
-    return -np.expm1((N - 1)*log_ndtr((margin + sigma_c*z)/sigma_o))
+    far = y > 30
+    alone = log_ndtr(-y) + np.log(N - 1)
+    together = np.log(-np.expm1((N - 1)*log_ndtr(np.where(far, 0, y))))
+    return np.where(far, alone, together)[()]
+
+
+def log_right_below(w: Real, margin: Real, sigma_c: Real, sigma_o: Real, N: Real) -> Real:
+    """log of what the largest other logit, w deviations above its mean, adds to 1 - a. (17c)"""
+    N = 1.0 * N
+    return (N - 2)*log_ndtr(w) + log_ndtr((-margin + sigma_o*w)/sigma_c) + np.log(N - 1)
 
 
 def rollout_accuracy(error: Real, N: Real, T: Real) -> Real:
