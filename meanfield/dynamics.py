@@ -7,6 +7,7 @@ has changed, Q = U + S is a sum without cancellation, and 1 - R stays exact when
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -87,6 +88,28 @@ class Curve:
         return logit_R, (self.start.Q - self.start.S) + gained_U + S, S
 
 
+def system(
+    parameters: Parameters, closure: Closure, start: Start, rate: float
+) -> tuple[Callable[[float, Array], tuple[float, float, float]], Callable[[float, Array], Array]]:
+    """Return the right-hand side of (15) for (logit R, U - U0, S - S0), and its Jacobian."""
+    N, K = float(parameters.N), float(parameters.K)
+    U0, S0, C = start.Q - start.S, start.S, start.C
+
+    def state(y: Array) -> tuple[float, float, float]:
+        logit_R, gained_U, gained_S = y.tolist()
+        S = S0 + gained_S
+        return logit_R, U0 + gained_U + S, S
+
+    def rhs(_t: float, y: Array) -> tuple[float, float, float]:
+        logit_R, Q, S = closure.rhs(*state(y), C, N, K, rate)
+        return logit_R, Q - S, S
+
+    def jacobian(_t: float, y: Array) -> Array:
+        return FROM_QS @ np.array(closure.jacobian(*state(y), C, N, K, rate)) @ TO_QS
+
+    return rhs, jacobian
+
+
 def solve(
     parameters: Parameters,
     closure: Closure,
@@ -109,20 +132,7 @@ def solve(
             f"the training time lr * epochs must be above 0 and at most {LONGEST:g}, not {t_end:g}"
         )
     N, K = float(parameters.N), float(parameters.K)
-    U0, S0, C = start.Q - start.S, start.S, start.C
-
-    def state(y: Array) -> tuple[float, float, float]:
-        logit_R, gained_U, gained_S = y.tolist()
-        S = S0 + gained_S
-        return logit_R, U0 + gained_U + S, S
-
-    def rhs(_t: float, y: Array) -> tuple[float, float, float]:
-        logit_R, Q, S = closure.rhs(*state(y), C, N, K, rate)
-        return logit_R, Q - S, S
-
-    def jacobian(_t: float, y: Array) -> Array:
-        return FROM_QS @ np.array(closure.jacobian(*state(y), C, N, K, rate)) @ TO_QS
-
+    rhs, jacobian = system(parameters, closure, start, rate)
     scale = 1 / math.sqrt(generated.kappa(N, K, rate))  # of U while attention locks on
     if after is None:
         t, y, first_step = 0.0, np.array([logit(start.R), 0.0, 0.0]), 0.1 * N * K * scale

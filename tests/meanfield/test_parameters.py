@@ -78,6 +78,13 @@ def test_json_goes_there_and_back_and_names_the_parameters():
     assert int(p.hash, 16) >= 0
 
 
+def test_json_is_canonical():
+    assert Parameters(N=4, T=3, K=5, w_init=0.5, qk_variance=0.25).to_json() == (
+        '{"K":5,"N":4,"T":3,"d_head":64,"lr":2.0,"qk_variance":0.25,"rope_spacing":"power",'
+        '"rope_theta":10.0,"w_init":0.5}'
+    )
+
+
 def test_json_with_other_keys_is_refused():
     values = json.loads(Parameters(N=20, T=10).to_json())
     for broken in ({**values, "batch": 3}, {k: v for k, v in values.items() if k != "K"}, [], {}):

@@ -80,6 +80,20 @@ def test_large_N_and_K_reach_the_thermodynamic_limit():
     assert by_hand(by_hand.end)[0] == pytest.approx(0, abs=1e-8)
 
 
+def test_jacobian_of_the_solver_is_that_of_its_right_hand_side():
+    start = dynamics.start(DEFAULT, C=0.3, Q0=0.1, S0=-0.05)
+    for closure in closures.CLOSURES.values():
+        rate = closures.rate(closure, DEFAULT)
+        rhs, jacobian = dynamics.system(DEFAULT, closure, start, rate)
+        state, step = np.array([-0.7, 0.8, 0.2]), 1e-5
+        columns = [
+            (np.array(rhs(0.0, state + by)) - np.array(rhs(0.0, state - by))) / (2 * step)
+            for by in step * np.eye(3)
+        ]
+        assert np.all(np.abs(jacobian(0.0, state)) > 0)
+        assert jacobian(0.0, state) == pytest.approx(np.column_stack(columns), rel=1e-6)
+
+
 def test_the_generated_jacobian_drives_an_implicit_solver():
     start = dynamics.start(DEFAULT, C=0.3, Q0=0.1, S0=-0.05)
     for closure in closures.CLOSURES.values():
@@ -169,6 +183,8 @@ def test_constant_variances():
     theory = predict(DEFAULT, points=5)
     assert np.all(initial.sigma_c == theory.sigma_c[0])
     assert theory.sigma_c[-1] > theory.sigma_c[0]
+    measured = predict(DEFAULT, points=5, C=0.5, Q0=0.3, S0=0.1)
+    assert measured.sigma_c[0] == theory.sigma_c[0]  # only what training has added counts
     # at the start: W alone, through attention weights of 1/T on T actions of K
     assert initial.sigma_c[0] ** 2 == pytest.approx((0.1 + 0.9 / 20) / 60, rel=1e-12)
 
