@@ -550,7 +550,10 @@ def one_step_down(
             sp.Derivative(L, R): loss_slope,
             G: squared,
             g: exact(1 - mp.exp(-loss(here))),
-            N: states, K: actions, Q: exact(own), S: exact(off),
+            N: states,
+            K: actions,
+            Q: exact(own),
+            S: exact(off),
         }
         for statement in (retrieval_flow, retrieval_drive, retrieval_growth):
             rate = statement.rhs.xreplace(named).xreplace(given)

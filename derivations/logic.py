@@ -274,7 +274,8 @@ def overlap_relation(overlap_with_all: sp.Eq, overlap_with_others: sp.Eq) -> Ite
     yield "All pairs less the equal ones", split
     inserted = split.xreplace(permutation_sums(overlap_with_all))
     yield "A permutation matrix overlaps with itself N times", sp.Eq(c_2, sp.factor(inserted))
-    yield "Solve", sp.Eq(c_1, sp.solve(sp.Eq(c_2, inserted), c_1)[0])
+    solved = sp.solve(sp.Eq(c_2, inserted), c_1)[0]
+    yield "Solve", sp.Eq(c_1, 1 + sp.factor(solved - 1))
 
 
 @equation("53", "Change of Q", follows_from=(alignment,))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from html import escape
 
@@ -12,6 +13,7 @@ from derivations.equation import Equation
 from derivations.latex import latex
 from derivations.registry import CHAPTERS, EQUATIONS, Outcome, followers_of, in_paper_order
 
+PRIMED = r"<msup><mi>(\w)</mi><m[io]>(?:′|&#x0*2032;)</m[io]></msup>"
 TITLE = (
     "Chain-of-thought state tracking in a solvable transformer: every equation, derived and checked"
 )
@@ -44,14 +46,15 @@ p { margin: .45rem 0; }
 .note { font-style: italic; }
 .ok { color: var(--ok); } .failed { color: var(--bad); font-weight: 700; }
 nav ul { columns: 2; padding-left: 1.2rem; } .index { font-size: .9rem; line-height: 1.9; }
-math { font-size: 1.05em; }
+math { font-size: 1.05em;
+       font-family: "STIX Two Math", "Latin Modern Math", "Cambria Math", "XITS Math", math; }
 @media (max-width: 40rem) { nav ul { columns: 1; } body { font-size: 16px; } }
 """
 
 
 def mathml(formula: sp.Basic) -> str:
-    """``formula`` as display MathML."""
-    return convert(latex(formula), display="block")
+    """``formula`` as display MathML, primed letters as one glyph."""
+    return re.sub(PRIMED, r"<mi>\1′</mi>", convert(latex(formula), display="block"))
 
 
 def link(equation: Equation) -> str:
