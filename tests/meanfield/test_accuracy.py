@@ -102,6 +102,17 @@ def test_error_falls_with_the_margin_and_never_leaves_its_range():
         assert np.all((error >= 0) & (error <= 1 + 1e-14))
 
 
+def test_more_intervals_change_nothing(monkeypatch):
+    rng = np.random.default_rng(2)
+    sigma_c, sigma_o = 10 ** rng.uniform(-2, 2, (2, 1500))
+    margin = np.hypot(sigma_c, sigma_o) * rng.uniform(-5, 36, 1500)
+    N = np.floor(10 ** rng.uniform(0.31, 9, 1500))
+    found = accuracy.next_token_error(margin, sigma_c, sigma_o, N)
+    monkeypatch.setattr(accuracy, "INTERVALS", 1536)
+    fine = accuracy.next_token_error(margin, sigma_c, sigma_o, N)
+    assert np.max(np.abs(found - fine)[fine > 1e-300] / fine[fine > 1e-300]) < 1e-11
+
+
 def test_rollout_error_keeps_its_digits():
     for T in (1, 2, 10, 10**4):
         tiny = float(accuracy.rollout_error(30.0, 1.0, 1.0, 20, T))
