@@ -56,3 +56,13 @@ def test_other_formats_are_refused(run, tmp_path):
     ):
         plot.plot(run, tmp_path / "run.gif")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_failed_plot_leaves_nothing(run, tmp_path, monkeypatch):
+    def fail(*_args, **_named):
+        raise OSError("disk full")
+
+    monkeypatch.setattr("matplotlib.figure.Figure.savefig", fail)
+    with pytest.raises(OSError, match="disk full"):
+        plot.plot(run, tmp_path / "run.png")
+    assert list(tmp_path.iterdir()) == []
