@@ -60,7 +60,7 @@ def require(condition: object, complaint: str) -> None:
         raise CheckFailed(complaint)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Equation:
     """One numbered equation.
 
@@ -72,7 +72,7 @@ class Equation:
     number: str
     title: str
     status: Status
-    follows_from: tuple[Equation, ...]
+    follows_from: tuple[Equation, ...] = field(repr=False)
     derive: Derivation = field(repr=False)
     note: str = ""
 
@@ -93,7 +93,7 @@ class Equation:
         return statement
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Check:
     """One check of one or several equations.
 

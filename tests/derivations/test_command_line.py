@@ -54,7 +54,7 @@ def test_unknown_number_is_one_sentence(capsys: pytest.CaptureFixture[str]) -> N
 def test_report_into_a_missing_folder_is_refused_before_work(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(command, "check_all", lambda: pytest.fail("worked in vain"))
+    monkeypatch.setattr(command, "make", lambda _: pytest.fail("worked in vain"))
     assert command.main(["--report", str(tmp_path / "missing" / "report.html")]) == 2
     assert "its folder does not exist" in capsys.readouterr().err
 
@@ -66,7 +66,7 @@ def test_a_failed_check_is_told_and_exits_1(
         raise CheckFailed("3 instead of 4")
 
     failing = run(Check((EQUATIONS["11"],), Kind.IDENTITY, "made to fail", fails))
-    monkeypatch.setattr(command, "check_all", lambda: [failing])
+    monkeypatch.setattr(command, "make", lambda _: [failing])
     assert command.main([]) == 1
     caught = capsys.readouterr()
     assert re.search(r"^\(11\).*FAILED$", caught.out, flags=re.M)

@@ -290,6 +290,8 @@ def test_own_closure_gives_the_generated_system() -> None:
 
 
 def test_check_notices_an_edited_file(tmp_path, monkeypatch, capsys) -> None:
+    source = generate.TARGET.read_text(encoding="utf-8")
+    monkeypatch.setattr(generate, "module_source", lambda: source)
     edited = tmp_path / "generated.py"
     edited.write_text(generate.TARGET.read_text(encoding="utf-8").replace("(K - 1)", "K", 1))
     monkeypatch.setattr(generate, "TARGET", edited)
