@@ -1,9 +1,10 @@
 """The attention itself, plane by plane: how R grows under the exact softmax, without a closure.
 
-With complex q_r, k_r for each RoPE plane, p_r = q_r k_r* and n_r = |q_r|^2 + |k_r|^2 close under
-gradient flow on R, as attention depends on p_r alone: the key-query product at offset m is
-u_m = Re sum_r p_r exp(i omega_r m) / sqrt(d). In internal time the growth of R depends neither on
-N, K, C nor on the loss: only on T, the frequencies and the spread of the start.
+With complex q_r, k_r for each RoPE plane, p_r = q_r k_r* (X5a) and n_r = |q_r|^2 + |k_r|^2 (X5d)
+close under gradient flow on R (X5f), (X5g), as attention depends on p_r alone: the key-query
+product at offset m is u_m = Re sum_r p_r exp(i omega_r m) / sqrt(d) (X5b). In internal time the
+growth of R depends neither on N, K, C nor on the loss: only on T, the frequencies and the spread
+of the start.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ def planes(frequencies: Sequence[float], T: int) -> Planes:
 
 
 def retrieval(planes: Planes, p: Array) -> tuple[float, Array]:
-    """Return R (8) and its gradient by p; p: (Re p_r, Im p_r), shape (d,).
+    """Return R (8) and its gradient by p (X5c); p: (Re p_r, Im p_r), shape (d,).
 
     Row i = 1..T of the attention sees the offsets i..i+T-1, the right action sits at offset T in
     each: every sum over a row is a difference of running sums.
@@ -80,8 +81,8 @@ class Lock:
 def lock(planes: Planes, *, qk_variance: float, R_end: float = 0.5, steps: int = 10) -> Lock:
     """Follow the flow from p_r = 0, n_r = 4 qk_variance, its mean start, until R = R_end.
 
-    Along it d(U^2/2) = R dR/G with G = sum_r |dR/dp_r|^2 n_r. Raises ValueError if R_end is not
-    between 1/T and 1, FlowError if R has not kept to its course after ``steps`` steps.
+    Along it d(U^2/2) = R dR/G (X2a) with G = sum_r |dR/dp_r|^2 n_r (X5e). Raises ValueError if
+    R_end is not between 1/T and 1, FlowError if R has not kept to its course after ``steps`` steps.
     """
     T, d = planes.T, planes.waves.shape[1]
     if not 1 / T < R_end < 1:

@@ -11,7 +11,17 @@ import numpy as np
 import pytest
 import sympy as sp
 
-from derivations import attention_closures, dynamics, generate, logits, loss, regimes, rollout
+from derivations import (
+    attention_closures,
+    closed_system,
+    dynamics,
+    generate,
+    logits,
+    loss,
+    numpy_code,
+    regimes,
+    rollout,
+)
 from derivations.attention_closures import form_factor_sum
 from derivations.equation import CheckFailed
 from derivations.symbols import (
@@ -70,7 +80,7 @@ def test_a_stable_form_that_is_wrong_is_refused() -> None:
     ranges = {Delta: (-5, 5), N: (2, 9)}
     plain = loss.error_signal.statement.rhs
     with pytest.raises(CheckFailed, match="differs by"):
-        generate.prove(generate.expit(generate.log_odds(Delta) + 1), plain, ranges)
+        numpy_code.prove(numpy_code.expit(closed_system.log_odds(Delta) + 1), plain, ranges)
 
 
 @pytest.mark.parametrize("point", points())
@@ -279,14 +289,14 @@ def test_every_function_broadcasts() -> None:
 
 
 def test_own_closure_gives_the_generated_system() -> None:
-    own_rhs, own_jacobian = generate.closure_functions(sp.Rational(1, 20) * R * (1 - R))
+    own_rhs, own_jacobian = closed_system.closure_functions(sp.Rational(1, 20) * R * (1 - R))
     arguments = (-1.3, 0.7, 0.2, 0.1, 20, 15, 0.05)
     assert own_rhs(*arguments) == pytest.approx(generated.rhs_linear(*arguments), rel=1e-14)
     np.testing.assert_allclose(
         own_jacobian(*arguments), generated.jacobian_linear(*arguments), rtol=1e-13, atol=1e-18
     )
     with pytest.raises(ValueError, match=r"R and numbers, not Q"):
-        generate.closure_functions(R * Q)
+        closed_system.closure_functions(R * Q)
 
 
 def test_check_notices_an_edited_file(tmp_path, monkeypatch, capsys) -> None:
