@@ -8,6 +8,7 @@ python -m derivations --report report.html  check all, write the whole derivatio
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -26,6 +27,7 @@ from derivations.registry import (
     find,
     followers_of,
     in_paper_order,
+    rests_on,
     run,
 )
 
@@ -91,6 +93,8 @@ def shown(equation: Equation, outcomes: Sequence[Outcome]) -> str:
         lines.append("follows from " + ", ".join(f"({p.number})" for p in equation.follows_from))
     if followers := followers_of(equation):
         lines.append("used by " + ", ".join(f"({follower.number})" for follower in followers))
+    if closures := rests_on(equation):
+        lines.append("rests on the closures " + ", ".join(f"({c.number})" for c in closures))
     if equation.note:
         lines.append(equation.note)
     for words, formula in equation.steps:
@@ -158,4 +162,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    if hasattr(signal, "SIGPIPE"):
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # the reader of a pipe may stop early
     sys.exit(main())

@@ -60,8 +60,8 @@ def state_chain() -> Iterator[Step]:
     )
 
 
-@equation("2", "Token sequence", status=DEFINITION, follows_from=(state_chain,))
-def token_sequence(state_chain: sp.Eq) -> Iterator[Step]:
+@equation("2", "Token sequence", status=DEFINITION)
+def token_sequence() -> Iterator[Step]:
     length = sp.Symbol("length", integer=True)
     yield "T actions, the initial state, T further states", sp.Eq(length, T + (1 + T))
     yield (

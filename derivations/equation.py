@@ -33,8 +33,8 @@ class Status(Enum):
     """How firmly the paper's prose fixes an equation."""
 
     DEFINITION = "definition"  # a choice that everything else follows from
-    FORCED = "forced"  # the definitions leave one result
-    CLOSURE = "closure"  # an approximation the paper chose; something else could stand here
+    FORCED = "forced"  # what it follows from leaves one result; see also rests_on
+    CLOSURE = "closure"  # an assumption the paper makes; something else could stand here
     BEYOND = "beyond"  # not in the paper
 
 

@@ -192,7 +192,12 @@ def right_logit_slope_in_permutations(
     )
 
 
-@equation("49", "Slope of the other logit", follows_from=(other_logit_by_sum, sum_of_logits))
+@equation(
+    "49",
+    "Slope of the other logit",
+    follows_from=(other_logit_by_sum, sum_of_logits),
+    note="With the slope of C kept: dropping it, C would drift and S would grow on at R = 1.",
+)
 def other_logit_slope(other_logit_by_sum: sp.Eq, sum_of_logits: sp.Eq) -> Iterator[Step]:
     in_C = derivative_in_entry(sum_of_logits.rhs)
     yield "C is linear in W too", sp.Eq(slope_in_entry(C), in_C)
@@ -246,7 +251,12 @@ def logic_update(update_by_right_logit: sp.Eq, right_slope: sp.Eq) -> Iterator[S
 # --- projected on the order parameters -----------------------------------------------------------
 
 
-@equation("57", "Mean overlap with all permutations", status=Status.DEFINITION)
+@equation(
+    "57",
+    "Mean overlap with all permutations",
+    status=Status.DEFINITION,
+    note="The prose leaves the normalisation open; this one makes c_1 = 1 + (K - 1) c_2.",
+)
 def overlap_with_all() -> Iterator[Step]:
     yield "Averaged over all pairs", sp.Eq(c_1, over(trace_product(P, k, P, l), k, l) / (N * K))
 
@@ -353,6 +363,8 @@ def tidy_rate(change: sp.Expr) -> sp.Expr:
         overlap_of_independent,
         weight_right,
     ),
+    note="Averaged over vocabularies at given R and g. Time is eta * epoch; in units of NK eta "
+    "epochs the factor 1/(KN) drops out.",
 )
 def alignment_growth(
     change: sp.Eq, overlap_relation: sp.Eq, overlap_of_independent: sp.Eq, weight_right: sp.Eq
@@ -369,6 +381,8 @@ def alignment_growth(
         overlap_of_independent,
         weight_off_target,
     ),
+    note="Averaged over vocabularies at given R and g. Time is eta * epoch; in units of NK eta "
+    "epochs the factor 1/(KN) drops out.",
 )
 def off_target_growth(
     change: sp.Eq, overlap_relation: sp.Eq, overlap_of_independent: sp.Eq, weight_off_target: sp.Eq

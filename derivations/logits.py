@@ -19,12 +19,14 @@ from derivations.definitions import (
     values,
 )
 from derivations.enumeration import Arrays, Entries, SmallModel, small_models
-from derivations.equation import Kind, Step, check, equation, require
+from derivations.equation import Kind, Status, Step, check, equation, require
 from derivations.sums import (
     average_over_action,
     average_over_state,
     contract,
     expand_sums,
+    k_prime,
+    l_prime,
     m_prime,
     numbers,
     over,
@@ -94,10 +96,18 @@ def right_logit_written_out(right_logit_by_teacher: sp.Eq, logits: sp.Eq) -> Ite
     )
 
 
+def over_action_positions(summed: sp.Sum, values: sp.Eq) -> sp.Sum:
+    """Insert (27) into a sum over positions: zero for states, so the sum ends at T."""
+    (one_hot, is_action), (nothing, _) = values.rhs.args
+    actions_only = is_action.canonical == (j <= T).canonical
+    require(nothing == 0 and actions_only, "state positions carry a value")
+    ((index, first, last),) = summed.limits
+    return sp.Sum(summed.function.xreplace({values.lhs: one_hot}), (index, first, sp.Min(last, T)))
+
+
 @equation("28", "Mixture of logic matrices", follows_from=(head_output, values))
 def mixture(head_output: sp.Eq, values: sp.Eq) -> Iterator[Step]:
-    one_hot = values.rhs.args[0][0]  # the value at an action position; zero at all others
-    output = sp.Sum(A[i, j] * one_hot, (j, 1, T))
+    output = over_action_positions(head_output.rhs, values)
     yield "State positions carry no value: the sum over positions ends at T", sp.Eq(z[i, k], output)
     mixed = over(z[i, k] * W[k, n, m], k)
     yield (
@@ -160,14 +170,22 @@ def state_is_uniform(state_average: sp.Eq, state_average_is_trace: sp.Eq) -> str
     return "every action sequence at five (N, K, T), residual 0"
 
 
+def second_moment(state_average: sp.Eq) -> sp.Expr:
+    """The mean of x_m x_m': the factor of M_mm' in (30)."""
+    entry = matrix[k_prime, l_prime]  # letters that (30) does not sum over
+    return contract(sp.diff(state_average.rhs, entry)).subs({k_prime: m, l_prime: m_prime})
+
+
 @equation(
     "32",
     "Right logit, averaged over the state",
     follows_from=(right_logit_by_action, state_average),
 )
 def averaged_over_state(right_logit_by_action: sp.Eq, state_average: sp.Eq) -> Iterator[Step]:
-    averaged = average_over_state(right_logit_by_action.rhs, x)
-    yield "By (30) the mean of x_m x_m' is delta(m, m')/N", averaged
+    moment = second_moment(state_average)
+    yield "By (30) the mean of x_m x_m' is", moment
+    averaged = average_over_state(right_logit_by_action.rhs, x, moment)
+    yield "Insert it", averaged
     yield (
         "A trace is left, to be averaged over the actions",
         sp.Eq(mean_right_logit, expectation(contract(averaged))),
@@ -233,6 +251,7 @@ def by_overlap(logit: sp.Expr, retrieval: sp.Expr) -> sp.Expr:
 @equation(
     "36",
     "Mean right logit",
+    status=Status.CLOSURE,
     follows_from=(right_logit_ordered,),
     note="Exact without the ansatz for the position average, because (35) is linear in A.",
 )
@@ -387,10 +406,12 @@ def any_logit(logits: sp.Eq, mixture: sp.Eq) -> Iterator[Step]:
     yield "Insert (28) into (6)", sp.Eq(y[i, n], expand_sums(over(mixture.rhs * x[i, m], m)))
 
 
-@equation("38", "Any logit, averaged", follows_from=(any_logit, row_sum))
-def any_logit_averaged(any_logit: sp.Eq, row_sum: sp.Eq) -> Iterator[Step]:
-    over_state = any_logit.rhs.xreplace({x[i, m]: 1 / N})
-    yield "The state is uniform: x_m averages to 1/N", over_state
+@equation("38", "Any logit, averaged", follows_from=(any_logit, state_average))
+def any_logit_averaged(any_logit: sp.Eq, state_average: sp.Eq) -> Iterator[Step]:
+    moment = contract(over(second_moment(state_average), m_prime))
+    yield "The entries of x add up to 1, so by (30) the mean of x_m is", moment
+    over_state = any_logit.rhs.xreplace({x[i, m]: moment})
+    yield "Average over the state", over_state
     over_action = expand_sums(average_over_action(over_state, a[j], k))
     yield (
         "Every action is uniform, whatever its position",
@@ -417,7 +438,7 @@ def any_logit_without_attention(any_logit_averaged: sp.Eq, row_sum: sp.Eq) -> It
     "40",
     "Sum of the mean logits",
     follows_from=(any_logit_without_attention,),
-    note="A conserved constant: gradients of cross-entropy sum to zero over the logits, see X0.",
+    note="A conserved constant of training, see (X0) and (X0b).",
 )
 def sum_of_logits(any_logit_without_attention: sp.Eq) -> Iterator[Step]:
     yield (

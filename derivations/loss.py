@@ -7,14 +7,21 @@ from collections.abc import Iterator
 import sympy as sp
 
 from derivations.definitions import logsumexp, training_loss, y_right
-from derivations.equation import Kind, Step, check, equation, require
+from derivations.equation import Kind, Status, Step, check, equation, require
 from derivations.logits import margin, mean_correct_logit
 from derivations.symbols import C, Delta, F, K, L, N, Q, R, S, g, i, y_c, y_o
 
 p_right = sp.Symbol("p_c", positive=True)  # probability of the right state under mean logits
 
 
-@equation("10", "Mean-field loss", follows_from=(training_loss,))
+@equation(
+    "10",
+    "Mean-field loss",
+    status=Status.CLOSURE,
+    follows_from=(training_loss,),
+    note="The mean-field ansatz: the loss of the mean logits for the mean of the loss. The T "
+    "predictions then all have the same loss, and their mean is that of one.",
+)
 def mean_field_loss(training_loss: sp.Eq) -> Iterator[Step]:
     (per_token,) = training_loss.rhs.atoms(sp.Function(r"\mathbb{E}")(0).func)
     yield "The loss of one prediction", per_token.args[0]

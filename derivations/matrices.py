@@ -8,6 +8,7 @@ from fractions import Fraction
 
 import sympy as sp
 
+from derivations.definitions import expectation, training_loss, y_right
 from derivations.dynamics import BEYOND, U, V
 from derivations.enumeration import SmallModel, small_model
 from derivations.equation import Kind, Step, check, equation, require
@@ -27,8 +28,36 @@ from derivations.logic import (
     vocabulary_overlaps,
 )
 from derivations.solution import U_0, V_0
-from derivations.sums import contract, over
-from derivations.symbols import K, N, P, Q, R, S, eta, g, k, m, n
+from derivations.sums import contract, n_prime, over
+from derivations.symbols import K, N, P, Q, R, S, eta, g, i, k, m, n, y
+
+right_state = sp.Symbol("c", integer=True, positive=True)  # the right state, one of the N
+
+
+@equation(
+    "X0b",
+    "Cross-entropy moves no sum of logits",
+    status=BEYOND,
+    follows_from=(training_loss,),
+    note="All rows of a column of W_k enter their logits alike, so the true loss conserves every "
+    "column sum too, and with them C.",
+)
+def logit_slopes(training_loss: sp.Eq) -> Iterator[Step]:
+    (per_token,) = training_loss.rhs.atoms(expectation)
+    (partition,) = per_token.args[0].atoms(sp.Sum)
+    one_loss = per_token.args[0].xreplace({y_right(i): y[i, right_state]})
+    yield "The loss of one prediction", one_loss
+    weight = contract(sp.diff(partition, y[i, n_prime])) / partition
+    yield "Slope of the logarithm in one logit: its softmax weight", weight
+    right = sp.diff(y[i, right_state], y[i, n_prime])
+    yield "Slope of the right logit", right
+    weights = contract(over(weight * partition, n_prime)) / contract(partition)
+    total = weights - contract(over(right, n_prime))
+    yield (
+        "Over all logits the weights add up to one, as do the others",
+        sp.Eq(over(sp.Derivative(one_loss, y[i, n_prime]), n_prime), total, evaluate=False),
+    )
+
 
 u, v = sp.symbols("u v", real=True)  # weights of the retrieval part P_k - mean and of the heuristic
 u_dot, v_dot = sp.Symbol(r"\dot{u}", real=True), sp.Symbol(r"\dot{v}", real=True)
@@ -119,6 +148,24 @@ def total_by_heuristic(
 
 
 # --- checks --------------------------------------------------------------------------------------
+
+
+@check(logit_slopes, kind=Kind.NUMERIC, says="central differences of cross-entropy, 40 digits")
+def slopes_of_cross_entropy(logit_slopes: sp.Eq) -> str:
+    def loss(logits: list[sp.Expr]) -> sp.Expr:
+        return sp.log(sp.Add(*map(sp.exp, logits))) - logits[1]
+
+    at = [sp.Float(value, 60) for value in ("0.3", "-1.7", "2.2", "0.9")]
+    h, total = sp.Rational(1, 10**15), sp.Integer(0)
+    for moved in range(4):
+        ends = [
+            loss([value + sign * h * int(place == moved) for place, value in enumerate(at)])
+            for sign in (1, -1)
+        ]
+        total += (ends[0] - ends[1]) / (2 * h)
+    gap = abs(sp.N(total - logit_slopes.rhs, 40))
+    require(gap < sp.Float(10) ** -25, f"the slopes add up to {total}")
+    return f"sum of the slopes {sp.N(gap, 1)}"
 
 
 @check(

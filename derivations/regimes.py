@@ -2,25 +2,73 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator
+from dataclasses import replace
+from fractions import Fraction
 
 import sympy as sp
 
+from derivations.definitions import alignment, off_target, retrieval
 from derivations.dynamics import (
     R_dot,
     alignment_dynamics,
     linear_growth,
     off_target_dynamics,
 )
+from derivations.enumeration import small_model
 from derivations.equation import Kind, Status, Step, check, equation, require
+from derivations.logits import sum_of_logits
 from derivations.loss import error_signal
+from derivations.overlaps import mean_permutation
 from derivations.solution import solved
-from derivations.symbols import C, Delta, K, N, Q, R, S, T, g, gamma, t
+from derivations.sums import contract
+from derivations.symbols import A, C, Delta, K, N, P, Q, R, S, T, g, gamma, i, t
 
 Q_0, S_0 = sp.symbols("Q_0 S_0", real=True)  # overlaps at the start: C/N when nothing is known
 tau = sp.Symbol("tau", positive=True)  # time scale of the onset
-plateau = 1 / T  # attention before it learns: every action position alike
+
+
+@equation(
+    "15g",
+    "Start of R",
+    status=Status.CLOSURE,
+    follows_from=(retrieval,),
+    note="Before training the attention is even but for what the random start favours.",
+)
+def start_of_retrieval(retrieval: sp.Eq) -> Iterator[Step]:
+    even = retrieval.rhs.xreplace({A[i, i - T]: 1 / T})
+    yield "Random queries and keys attend to all actions alike, on average", even
+    yield "One in T", sp.Eq(R, contract(even))
+
+
+@equation("15h", "Start of Q", follows_from=(alignment, mean_permutation, sum_of_logits))
+def start_of_alignment(
+    alignment: sp.Eq, mean_permutation: sp.Eq, sum_of_logits: sp.Eq
+) -> Iterator[Step]:
+    yield from start_of_overlap(alignment, mean_permutation, sum_of_logits, Q_0)
+
+
+@equation("15i", "Start of S", follows_from=(off_target, mean_permutation, sum_of_logits))
+def start_of_off_target(
+    off_target: sp.Eq, mean_permutation: sp.Eq, sum_of_logits: sp.Eq
+) -> Iterator[Step]:
+    yield from start_of_overlap(off_target, mean_permutation, sum_of_logits, S_0)
+
+
+def start_of_overlap(
+    overlap: sp.Eq, mean_permutation: sp.Eq, sum_of_logits: sp.Eq, start: sp.Symbol
+) -> Iterator[Step]:
+    """Average an overlap with W over permutations that W does not know yet."""
+    blind = overlap.rhs.replace(
+        lambda e: isinstance(e, sp.Indexed) and e.base == P, lambda e: mean_permutation.rhs
+    )
+    yield "W knows no permutation yet: put the mean permutation matrix (74a)", blind
+    (weights,) = sum_of_logits.rhs.atoms(sp.Sum)
+    total = sp.solve(sum_of_logits, weights)[0]
+    yield "The entries of all W_k add up to", total
+    yield "So", sp.Eq(start, sp.simplify(contract(blind).xreplace({weights: total})))
 
 
 def guessing(error_signal: sp.Eq) -> sp.Expr:
@@ -28,22 +76,32 @@ def guessing(error_signal: sp.Eq) -> sp.Expr:
     return sp.simplify(error_signal.rhs.subs(Delta, 0))
 
 
-@equation("78a", "Early growth of Q", follows_from=(alignment_dynamics, error_signal))
-def early_alignment(alignment_dynamics: sp.Eq, error_signal: sp.Eq) -> Iterator[Step]:
-    yield from early_overlap(alignment_dynamics, error_signal, Q, Q_0)
+@equation(
+    "78a",
+    "Early growth of Q",
+    follows_from=(alignment_dynamics, error_signal, start_of_retrieval),
+    note="While the margin is small and R on its plateau.",
+)
+def early_alignment(growth: sp.Eq, error_signal: sp.Eq, start: sp.Eq) -> Iterator[Step]:
+    yield from early_overlap(growth, error_signal, start, Q, Q_0)
 
 
-@equation("78b", "Early growth of S", follows_from=(off_target_dynamics, error_signal))
-def early_off_target(off_target_dynamics: sp.Eq, error_signal: sp.Eq) -> Iterator[Step]:
-    yield from early_overlap(off_target_dynamics, error_signal, S, S_0)
+@equation(
+    "78b",
+    "Early growth of S",
+    follows_from=(off_target_dynamics, error_signal, start_of_retrieval),
+    note="While the margin is small and R on its plateau.",
+)
+def early_off_target(growth: sp.Eq, error_signal: sp.Eq, start: sp.Eq) -> Iterator[Step]:
+    yield from early_overlap(growth, error_signal, start, S, S_0)
 
 
 def early_overlap(
-    growth: sp.Eq, error_signal: sp.Eq, overlap: sp.Symbol, start: sp.Symbol
+    growth: sp.Eq, error_signal: sp.Eq, plateau: sp.Eq, overlap: sp.Symbol, start: sp.Symbol
 ) -> Iterator[Step]:
     """Integrate the growth of one overlap on the plateau of R."""
     yield "While the margin is small the model guesses", sp.Eq(g, guessing(error_signal))
-    rate = growth.rhs.subs({g: guessing(error_signal), R: plateau})
+    rate = growth.rhs.subs({g: guessing(error_signal), R: plateau.rhs})
     yield "Attention is on its plateau 1/T: a constant rate", rate
     yield "Integrate", sp.Eq(overlap, start + sp.factor(sp.integrate(rate, (t, 0, t))))
 
@@ -87,21 +145,25 @@ def onset_growth(
     yield "In units of the time scale (81c)", sp.Eq(R_dot, ratio * R * t / tau**2)
 
 
-@equation("81", "Onset of attention learning", status=Status.CLOSURE, follows_from=(onset_growth,))
-def onset(onset_growth: sp.Eq) -> Iterator[Step]:
+@equation(
+    "81",
+    "Onset of attention learning",
+    follows_from=(onset_growth, start_of_retrieval),
+)
+def onset(onset_growth: sp.Eq, start: sp.Eq) -> Iterator[Step]:
     retrieval = sp.Function("R")
     flow = sp.Eq(retrieval(t).diff(t), onset_growth.rhs.subs(R, retrieval(t)))
     yield "Solve the linear equation from the plateau", flow
-    yield "A Gaussian rise", sp.Eq(R, sp.dsolve(flow, ics={retrieval(0): plateau}).rhs)
+    yield "A Gaussian rise", sp.Eq(R, sp.dsolve(flow, ics={retrieval(0): start.rhs}).rhs)
 
 
 @equation(
     "81b",
     "Onset, saturation kept",
     status=Status.BEYOND,
-    follows_from=(linear_growth, onset_growth),
+    follows_from=(linear_growth, onset_growth, start_of_retrieval),
 )
-def logistic_onset(linear_growth: sp.Eq, onset_growth: sp.Eq) -> Iterator[Step]:
+def logistic_onset(linear_growth: sp.Eq, onset_growth: sp.Eq, start: sp.Eq) -> Iterator[Step]:
     shape = sp.simplify(linear_growth.rhs / sp.diff(linear_growth.rhs, R).subs(R, 0))
     yield "(15a) depends on R as", shape
     x = sp.Symbol("x", positive=True)
@@ -109,8 +171,37 @@ def logistic_onset(linear_growth: sp.Eq, onset_growth: sp.Eq) -> Iterator[Step]:
     require(sp.simplify(sp.diff(logit, x) - 1 / shape.subs(R, x)) == 0, "not logistic in R")
     passed = sp.integrate(onset_growth.rhs / R, (t, 0, t))
     yield "The logit of R gains what log R gains in (80)", passed
-    odds = plateau / (1 - plateau) * sp.exp(passed)
+    odds = start.rhs / (1 - start.rhs) * sp.exp(passed)
     yield "Back from the logit", sp.Eq(R, sp.simplify(odds) / (1 + sp.simplify(odds)))
+
+
+@check(
+    start_of_alignment,
+    start_of_off_target,
+    kind=Kind.ENUMERATION,
+    says="Q and S of given logic matrices, averaged over every vocabulary of K permutations",
+)
+def start_over_vocabularies(start_of_alignment: sp.Eq, start_of_off_target: sp.Eq) -> str:
+    for N0, K0, T0 in ((3, 2, 2), (2, 3, 2)):
+        model = small_model(N0, K0, T0)
+        vocabularies = list(itertools.product(itertools.permutations(range(N0)), repeat=K0))
+        drawn = [replace(model, permutations=v).order_parameters() for v in vocabularies]
+        given = {N: N0, C: drawn[0][C]}
+        for statement, overlap in ((start_of_alignment, Q), (start_of_off_target, S)):
+            mean = sum(values[overlap] for values in drawn) / len(drawn)
+            claimed = statement.rhs.subs(given)
+            require(claimed == mean, f"{overlap} is {mean} on average, not {claimed}")
+    return "36 + 8 vocabularies, residual 0"
+
+
+@check(start_of_retrieval, kind=Kind.ENUMERATION, says="R of attention rows that are even")
+def start_with_even_rows(start_of_retrieval: sp.Eq) -> str:
+    for T0 in (2, 3, 7):
+        model = small_model(2, 2, T0)
+        even = replace(model, A=((Fraction(1, T0),) * T0,) * T0)
+        found = even.order_parameters()[R]
+        require(start_of_retrieval.rhs.subs(T, T0) == found, f"R = {found} at T = {T0}")
+    return "T = 2, 3, 7, residual 0"
 
 
 @check(

@@ -26,7 +26,7 @@ from derivations import (
     solution,
     variances,
 )
-from derivations.equation import Check, CheckFailed, Equation, collect
+from derivations.equation import Check, CheckFailed, Equation, Status, collect
 
 CHAPTERS: dict[str, ModuleType] = {
     "Task, model, loss, order parameters": definitions,
@@ -78,6 +78,18 @@ def checks_of(equation: Equation) -> list[Check]:
 def followers_of(equation: Equation) -> list[Equation]:
     """The equations that follow from ``equation`` directly."""
     return [other for other in EQUATIONS.values() if equation in other.follows_from]
+
+
+def rests_on(equation: Equation) -> list[Equation]:
+    """The closures behind ``equation``: those among what it follows from, itself included."""
+    behind: dict[Equation, None] = {}
+    waiting = [equation]
+    while waiting:
+        one = waiting.pop()
+        if one not in behind:
+            behind[one] = None
+            waiting.extend(one.follows_from)
+    return [one for one in EQUATIONS.values() if one in behind and one.status is Status.CLOSURE]
 
 
 def find(numbers: Iterable[str]) -> Iterator[Equation]:

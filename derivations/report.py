@@ -11,7 +11,14 @@ from latex2mathml.converter import convert
 
 from derivations.equation import Equation
 from derivations.latex import latex
-from derivations.registry import CHAPTERS, EQUATIONS, Outcome, followers_of, in_paper_order
+from derivations.registry import (
+    CHAPTERS,
+    EQUATIONS,
+    Outcome,
+    followers_of,
+    in_paper_order,
+    rests_on,
+)
 
 PRIMED = r"<msup><mi>(\w)</mi><m[io]>(?:′|&#x0*2032;)</m[io]></msup>"
 TITLE = (
@@ -75,6 +82,7 @@ def card(equation: Equation, outcomes: Sequence[Outcome]) -> str:
         parts.append(f'<p class="note">{escape(equation.note)}</p>')
     for words, others in (
         ("follows from", equation.follows_from),
+        ("rests on the closures", rests_on(equation)),
         ("used by", followers_of(equation)),
     ):
         if others:

@@ -141,12 +141,10 @@ def short_recursion(recursion: sp.Eq, *names: sp.Eq) -> Iterator[Step]:
 @equation(
     "85",
     "Recursion solved",
-    follows_from=(short_recursion, recursion_start, right_probability),
+    follows_from=(short_recursion, recursion_start),
     note="A polynomial identity: it holds although the way here divides by a_t - b_t.",
 )
-def solved_recursion(
-    short_recursion: sp.Eq, recursion_start: sp.Eq, right_probability: sp.Eq
-) -> Iterator[Step]:
+def solved_recursion(short_recursion: sp.Eq, recursion_start: sp.Eq) -> Iterator[Step]:
     before = p_at[step - 1]
     linear = sp.collect(sp.expand(short_recursion.rhs), before)
     factor, gained = linear.coeff(before), linear.subs(before, 0)
@@ -175,7 +173,12 @@ def quotient(longer: sp.Product, shorter: sp.Product) -> sp.Product:
     return sp.Product(longer.function, (index, passed + 1, last))
 
 
-@equation("86", "Recovery by chance")
+@equation(
+    "86",
+    "Recovery by chance",
+    status=Status.CLOSURE,
+    note="The symmetry assumed: a wrong state is followed by any state but the image alike.",
+)
 def chance_recovery() -> Iterator[Step]:
     image = m
     outcome = accuracy * delta(n, image) + recovery * (1 - delta(n, image))
@@ -194,8 +197,10 @@ def chance_recovery() -> Iterator[Step]:
 @equation(
     "87",
     "Rollout accuracy, the same at every step",
+    status=Status.CLOSURE,
     follows_from=(solved_recursion,),
-    note="a - b = 1 only at a = 1, where the sum is T b = 0; (18) has no singularity.",
+    note="Every step is taken to be as accurate as any other. a - b = 1 only at a = 1, where the "
+    "sum is T b = 0; (18) has no singularity.",
 )
 def geometric_sum(solved_recursion: sp.Eq) -> Iterator[Step]:
     alike = {a_at: accuracy, b_at: recovery}
@@ -277,7 +282,7 @@ def right_is_largest() -> Iterator[Step]:
 @equation(
     "88b",
     "Distribution of another logit",
-    status=DEFINITION,
+    status=Status.CLOSURE,
     note="Gaussian about the mean other logit, alike and independent for all others.",
 )
 def other_distribution() -> Iterator[Step]:

@@ -172,6 +172,9 @@ order = sp.Symbol("n", integer=True, positive=True)  # order of a geometric seri
 def linear_total_by_gap(total_by_gap: sp.Eq, linear_retrieval_by_gap: sp.Eq) -> Iterator[Step]:
     missing = linear_retrieval_by_gap.rhs.subs(U_0, 0)
     yield "Start without a gap", sp.Eq(1 - R, missing)
+    (integral,) = total_by_gap.rhs.atoms(sp.Integral)
+    require(integral.function == 1 / R_of(gap_passed), "the integrand is not 1/R")
+    beside = total_by_gap.rhs - integral
     length = sp.Symbol("U", positive=True)
     term = sp.integrate(sp.exp(-order * kappa * gap_passed**2 / 2), (gap_passed, 0, length))
     require(
@@ -184,7 +187,7 @@ def linear_total_by_gap(total_by_gap: sp.Eq, linear_retrieval_by_gap: sp.Eq) -> 
     )
     yield "1/R is a geometric series in 1 - R, each term a Gaussian in U", term
     series = sp.Sum((1 - R_0) ** order * sp.simplify(term.subs(length, U)), (order, 1, sp.oo))
-    yield "Integrate term by term", sp.Eq(V, V_0 + U + series)
+    yield "Integrate term by term", sp.Eq(V, beside + U + series)
 
 
 @equation(
@@ -561,9 +564,9 @@ def minimum_by_flow(quadratic_minimum: sp.Eq) -> str:
 )
 def early_and_late_rates(early_time: sp.Eq, late_law: sp.Eq) -> str:
     N0, K0, C0 = 5, 3, sp.Rational(2, 5)
-    sizes = {N: N0, K: K0, C: C0, sp.Symbol("t_0", real=True): 0, V_0: 0}
+    sizes = {N: N0, K: K0, C: C0, sp.Symbol("t_0", real=True): 0, V_0: sp.Rational(1, 3)}
     guessing = sp.Rational(N0 - 1, N0)
-    per_total = early_time.rhs.subs(sizes).subs(V, 1)
+    per_total = early_time.rhs.subs(sizes).subs(V, sp.Rational(4, 3))
     require(per_total == K0 * N0 / guessing, f"{per_total} per unit of V while guessing")
     at, h = sp.Float("2.3", 40), sp.Float(10, 40) ** -12
     ends = [late_law.rhs.subs(sizes).subs(Q, at + side * h) for side in (1, -1)]

@@ -134,17 +134,16 @@ def swap(expr: sp.Expr, old: sp.IndexedBase, new: sp.IndexedBase) -> sp.Expr:
     )
 
 
-def average_over_state(expr: sp.Expr, state: sp.IndexedBase) -> sp.Expr:
-    """Average over a uniform one-hot state: the mean of x[i, m] x[i, m'] is delta(m, m')/N."""
+def average_over_state(expr: sp.Expr, state: sp.IndexedBase, moment: sp.Expr) -> sp.Expr:
+    """Replace every product of two entries of ``state`` by its mean ``moment``, in m and m'."""
 
     def entries(product: sp.Expr) -> list[sp.Indexed]:
         return [e for e in product.args if isinstance(e, sp.Indexed) and e.base == state]
 
     def averaged(product: sp.Expr) -> sp.Expr:
         first, second = entries(product)
-        return (
-            product / (first * second) * sp.KroneckerDelta(first.indices[1], second.indices[1]) / N
-        )
+        letters = {m: first.indices[1], m_prime: second.indices[1]}
+        return product / (first * second) * moment.subs(letters, simultaneous=True)
 
     return expr.replace(lambda e: isinstance(e, sp.Mul) and len(entries(e)) == 2, averaged)
 

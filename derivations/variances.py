@@ -24,6 +24,7 @@ from derivations.dynamics import U, V
 from derivations.enumeration import small_model
 from derivations.equation import Kind, Status, Step, check, equation, require
 from derivations.logic import c_2, mean_permutation
+from derivations.logits import over_action_positions
 from derivations.matrices import (
     MOVED,
     gap_by_retrieval_part,
@@ -105,11 +106,12 @@ def mean_head_output(head_output: sp.Eq, values: sp.Eq, row_sum: sp.Eq) -> Itera
     chosen = values.rhs.args[0][0]  # 1 if action k stands at j
     yield (
         "Attention on all positions of action k",
-        sp.Eq(z[i, k], sp.Sum(A[i, j] * chosen, (j, 1, T))),
+        sp.Eq(z[i, k], over_action_positions(head_output.rhs, values)),
     )
     mean_chosen = mean_of_choice(chosen)
     yield "Position i - T holds the right action, any other a random one", mean_chosen
-    summed = contract(sp.Sum(A[i, j] * mean_chosen, (j, 1, T)))
+    chosen_at = over_action_positions(head_output.rhs, values)
+    summed = contract(chosen_at.xreplace({chosen: mean_chosen}))
     in_R = summed.xreplace({row_sum.lhs: row_sum.rhs, retrieved: R})
     yield (
         "Sum over the row",

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import re
+import textwrap
 from pathlib import Path
 
 import pytest
 import sympy as sp
 
 from derivations.equation import Check, Equation, Status
-from derivations.registry import CHECKS, EQUATIONS, checks_of, find, in_paper_order, run
+from derivations.registry import CHECKS, EQUATIONS, checks_of, find, in_paper_order, rests_on, run
 from derivations.symbols import K, N, T, d
 
 ROOT = Path(__file__).parents[2]
@@ -91,3 +93,42 @@ def test_every_mutant_is_noticed(equation: Equation) -> None:
     checks = made_here(equation)
     for wrong in mutants(equation.statement):
         assert any(notices(check, equation, wrong) for check in checks), f"{wrong} passes"
+
+
+# --- links and left sides -----------------------------------------------------------------------
+
+
+def test_every_link_is_used() -> None:
+    for equation in EQUATIONS.values():
+        source = inspect.getsource(equation.derive)
+        (function,) = ast.parse(textwrap.dedent(source)).body
+        assert isinstance(function, ast.FunctionDef)
+        arguments = [argument.arg for argument in function.args.args]
+        arguments += [function.args.vararg.arg] if function.args.vararg else []
+        used = {node.id for node in ast.walk(function) if isinstance(node, ast.Name)}
+        unused = set(arguments) - used
+        assert not unused, f"({equation.number}) follows from {unused}, but does not use it"
+
+
+LEFT_SIDES = {
+    "10": "L", "11": "y_c", "12": "y_o", "12b": "Delta", "14": "gamma", "15a": r"\dot{R}",
+    "15b": r"\dot{Q}", "15c": r"\dot{S}", "15d": r"\dot{R}", "15e": r"\dot{R}",
+    "15f": r"\dot{\rho}", "15g": "R", "15h": "Q_0", "15i": "S_0", "36": "y_c",
+    "40": "C", "41": "y_o", "43": "g", "46a": "alpha", "46b": "beta", "54": r"\Delta Q", "56": r"\Delta S", "59a": r"\dot{Q}",
+    "59b": r"\dot{S}", "61b": "F", "64": r"\dot{R}", "70": "G", "70b": "g_0", "71a": "G",
+    "71b": "G", "73": "Gamma_0", "78a": "Q", "78b": "S", "79": "Q - S", "80": r"\dot{R}", "81": "R",
+    "81c": "tau", "18": "P_T", "18b": "E_T", "17": "a", "17b": "e", "X3c": "t", "X3g": "t",
+    "X3h": "S", "X3k": "t", "X6a": "sigma_c**2", "X6b": "sigma_o**2", "X6c": "u", "X6d": "v",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("number", LEFT_SIDES)
+def test_statement_determines_what_it_should(number: str) -> None:
+    assert str(EQUATIONS[number].statement.lhs) == LEFT_SIDES[number]
+
+
+def test_closures_behind_a_result_are_found() -> None:
+    behind = {closure.number for closure in rests_on(EQUATIONS["15a"])}
+    assert {"10", "71a"} <= behind
+    assert "71b" not in behind
+    assert rests_on(EQUATIONS["11"]) == []
