@@ -148,7 +148,7 @@ def exact_solution() -> list[Written]:
 
 
 def clocks() -> list[Written]:
-    """Time along the exact solution, and its early and late limits (X3)."""
+    """Time along the exact solution, and while the margin is small (X3)."""
     log_slope = sp.log(K * N) - log_expit(rho) - log_expit(log_odds(Delta))
     (integral,) = solution.time_by_gap.statement.rhs.atoms(sp.Integral)
     passed = integral.limits[0][0]
@@ -156,10 +156,6 @@ def clocks() -> list[Written]:
         {sp.Function("R")(passed): expit(rho), sp.Function("Delta")(passed): Delta}
     )
     prove(log_slope, sp.log(plain), {rho: (-4, 4), K: (2, 20), **MARGIN_RANGES})
-    late = solution.late_law.statement.rhs.subs(sp.Symbol("t_0", real=True), 0)
-    in_margin = sp.expand(late).subs(C, N * Q - (N - 1) * Delta)
-    log_late = logaddexp(sp.log(K) + sp.log(N) + sp.log(Q), sp.log(K) + Delta)
-    prove(log_late, sp.log(in_margin), {Q: (1, 9), K: (2, 20), **MARGIN_RANGES})
     return [
         Written(
             "log_time_slope",
@@ -170,13 +166,6 @@ def clocks() -> list[Written]:
         ),
         as_stated(
             "early_time", "Time to the total V, small margin.", solution.early_time, V, V_0, N, K
-        ),
-        Written(
-            "log_late_time",
-            "log of the time to Q > 0 and its margin, attention locked on.",
-            (solution.late_law,),
-            (Delta, Q, N, K),
-            log_late,
         ),
     ]
 
@@ -367,7 +356,6 @@ def functions() -> list[Written]:
     """Everything that goes into meanfield/generated.py, in order."""
     sum_of_squares, right = attention_closures.Phi2, logits.mean_correct_logit
     linear, quadratic = attention_closures.linear_closure, attention_closures.quadratic_closure
-    by_gap = dynamics.right_logit_in_gap
     return [
         as_stated("correct_logit", "Mean logit of the right state.", right, R, Q, S, K),
         as_stated("other_logit", "Mean logit of any other.", logits.mean_other_logit, y_c, C, N),
@@ -448,7 +436,6 @@ def functions() -> list[Written]:
             (N, K, rate),
             dynamics.rate_constant.statement.rhs.subs(dynamics.rate, rate),
         ),
-        as_stated("correct_logit_by_gap", "Mean logit of the right state.", by_gap, R, U, V, K),
         as_stated("margin_by_gap", "Margin.", solution.margin_by_gap, R, U, V, C, N, K),
         *exact_solution(),
         *clocks(),

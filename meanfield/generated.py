@@ -220,12 +220,6 @@ def kappa(N: Real, K: Real, rate: Real) -> Real:
     return N**2*rate*(K - 1)/(N - 1)
 
 
-def correct_logit_by_gap(R: Real, U: Real, V: Real, K: Real) -> Real:
-    """Mean logit of the right state. (X1e)"""
-    K = 1.0 * K
-    return R*U*(K - 1)/K + V/K
-
-
 def margin_by_gap(R: Real, U: Real, V: Real, C: Real, N: Real, K: Real) -> Real:
     """Margin. (X3b)"""
     N, K = 1.0 * N, 1.0 * K
@@ -270,12 +264,6 @@ def early_time(V: Real, V0: Real, N: Real, K: Real) -> Real:
     """Time to the total V, small margin. (X3g)"""
     N, K = 1.0 * N, 1.0 * K
     return K*N**2*(V - V0)/(N - 1)
-
-
-def log_late_time(margin: Real, Q: Real, N: Real, K: Real) -> Real:
-    """log of the time to Q > 0 and its margin, attention locked on. (X3k)"""
-    N, K = 1.0 * N, 1.0 * K
-    return np.logaddexp(np.log(K) + np.log(N) + np.log(Q), margin + np.log(K))
 
 
 def early_Q(t: Real, Q0: Real, N: Real, K: Real, T: Real) -> Real:

@@ -21,6 +21,8 @@ from derivations import (
     numpy_code,
     regimes,
     rollout,
+    solution,
+    variances,
 )
 from derivations.attention_closures import form_factor_sum
 from derivations.equation import CheckFailed
@@ -309,3 +311,114 @@ def test_check_notices_an_edited_file(tmp_path, monkeypatch, capsys) -> None:
     assert "run python -m derivations.generate" in capsys.readouterr().err
     assert generate.main([]) == 0
     assert generate.main(["--check"]) == 0
+
+
+STATED = [
+    written
+    for written in generate.functions()
+    if written.sources and written.returns == written.sources[0].statement.rhs
+]
+
+
+def test_many_functions_are_equations_as_stated() -> None:
+    names = {written.name for written in STATED}
+    assert {"correct_logit", "early_Q", "early_time", "margin_by_gap", "retrieval_part"} <= names
+
+
+@pytest.mark.parametrize("written", STATED, ids=lambda written: written.name)
+def test_equations_as_stated_agree_with_exact_rationals(written: numpy_code.Written) -> None:
+    for _ in range(10):
+        sizes = dict(zip((N, K, T, d), (*RNG.choice(SIZES), 64), strict=True))
+        exact = {
+            symbol: sp.Integer(sizes[symbol]) if symbol in sizes else rational(1, 9)
+            for symbol in written.arguments
+        }
+        claimed = getattr(generated, written.name)(*map(float, exact.values()))
+        expected = written.sources[0].statement.rhs.subs(exact)
+        assert claimed == pytest.approx(float(expected), rel=1e-13, abs=1e-14)
+
+
+def high_precision(expr: sp.Expr, values: dict[sp.Symbol, float]) -> float:
+    """``expr`` at floats taken exactly, 60 digits."""
+    with mpmath.workdps(60):
+        function = sp.lambdify(list(values), expr, modules="mpmath")
+        return float(function(*map(mpmath.mpf, values.values())))
+
+
+@pytest.mark.parametrize("size", [2, 20, 10**6])
+@pytest.mark.parametrize("length", [3, 10, 10**4])
+def test_onset_formulas(size: int, length: int) -> None:
+    at = {N: size, K: max(size, 3), T: length, gamma: 0.03}
+    scale = high_precision(regimes.onset_time_scale.statement.rhs, at)
+    found = generated.onset_time_scale(size, at[K], length, 0.03)
+    assert found == pytest.approx(scale, rel=1e-13)
+    for share in (0.0, 0.5, 2.0, 30.0):  # far beyond the onset exp(t^2/tau^2) would overflow
+        logistic = regimes.logistic_onset.statement.rhs
+        exact = high_precision(logistic, {t: share * scale, regimes.tau: scale, T: length})
+        early = generated.early_R(share * scale, scale, length)
+        assert early == pytest.approx(exact, rel=1e-12)
+
+
+@pytest.mark.parametrize("R_value", [1e-9, 0.1, 0.5, 1 - 1e-15])
+def test_closures_as_functions_of_R(R_value: float) -> None:
+    missing = Fraction(1) - Fraction(R_value)
+    linear, quadratic = Fraction(R_value) * missing / 7, (Fraction(R_value) * missing) ** 2 / 7
+    assert generated.gradient_linear(R_value, 1 / 7) == pytest.approx(float(linear), rel=1e-14)
+    assert generated.gradient_quadratic(R_value, 1 / 7) == pytest.approx(
+        float(quadratic), rel=1e-14
+    )
+
+
+@pytest.mark.parametrize("closure", GROWTH)
+@pytest.mark.parametrize("R_start", [1e-4, 0.1, 0.4])
+@pytest.mark.parametrize("U_start", [-0.02, 0.0, 0.3])
+def test_exact_solution(closure: str, R_start: float, U_start: float) -> None:
+    """The curve R(U) against the plain statements (X2b), (X2c), (X3e), (X3f), (X3i)."""
+    constant, R_0, U_0 = 4.0, solution.R_0, solution.U_0
+    with mpmath.workdps(60):
+        start = float(mpmath.log(mpmath.mpf(R_start) / (1 - mpmath.mpf(R_start))))
+        R_exact = float(1 / (1 + mpmath.exp(-mpmath.mpf(start))))
+    given = {solution.kappa: constant, U_0: U_start}
+    onset_law = {"linear": solution.linear_onset_gap, "quadratic": solution.quadratic_onset_gap}
+    gap = high_precision(onset_law[closure].statement.rhs, {**given, R_0: R_exact})
+    found = getattr(generated, f"onset_gap_{closure}")(U_start, start, constant)
+    assert found == pytest.approx(gap, rel=1e-12)
+    along = getattr(generated, f"logit_R_{closure}")
+    assert along(gap, U_start, start, constant) == pytest.approx(0.0, abs=1e-11)
+    for U_value in (U_start, 0.5, 3.0, 20.0):  # at 20 the missing 1 - R is e^-800
+        if closure == "linear":
+            missing = solution.linear_retrieval_by_gap.statement.rhs
+            plain = sp.log((1 - missing) / missing)
+            exact = high_precision(plain, {**given, R_0: R_exact, solution.U: U_value})
+        else:
+            odds = sp.log(solution.quadratic_retrieval_by_gap.statement.rhs)
+            odds_start = R_exact / (1 - R_exact)
+            at = {**given, solution.odds_0: odds_start, solution.U: U_value}
+            exact = high_precision(odds, at)
+        assert along(U_value, U_start, start, constant) == pytest.approx(
+            exact, rel=1e-11, abs=1e-11
+        )
+    basin = high_precision(
+        solution.linear_basin.statement.rhs, {solution.kappa: constant, R_0: R_exact}
+    )
+    assert generated.basin_gap_linear(start, constant) == pytest.approx(basin, rel=1e-12)
+
+
+@pytest.mark.parametrize("margin", [-700.0, 0.0, 700.0])
+def test_time_slope_at_extreme_margins(margin: float) -> None:
+    with mpmath.workdps(60):
+        pace = 1 + mpmath.exp(mpmath.mpf(margin)) / 19
+        exact = float(mpmath.log(20 * 7 * pace * (1 + mpmath.exp(1))))  # R = 1/(1 + e)
+    assert generated.log_time_slope(-1.0, margin, 20, 7) == pytest.approx(exact, rel=1e-13)
+
+
+@pytest.mark.parametrize("R_value", [0.1, 0.7, 1.0])
+def test_logit_variances_against_the_plain_statements(R_value: float) -> None:
+    at = {N: 20, K: 7, T: 10, R: R_value, variances.u: 0.6, variances.v: 0.9}
+    at[variances.sigma_W2] = 0.02
+    found = generated.logit_variances(0.6, 0.9, R_value, 0.02, 20, 7, 10)
+    for variance, equation in zip(
+        found, (variances.variance_right, variances.variance_other), strict=True
+    ):
+        exact = high_precision(equation.statement.rhs, at)
+        assert variance == pytest.approx(exact, rel=1e-13)

@@ -113,12 +113,13 @@ def test_every_link_is_used() -> None:
 LEFT_SIDES = {
     "10": "L", "11": "y_c", "12": "y_o", "12b": "Delta", "14": "gamma", "15a": r"\dot{R}",
     "15b": r"\dot{Q}", "15c": r"\dot{S}", "15d": r"\dot{R}", "15e": r"\dot{R}",
-    "15f": r"\dot{\rho}", "15g": "R", "15h": "Q_0", "15i": "S_0", "36": "y_c",
-    "40": "C", "41": "y_o", "43": "g", "46a": "alpha", "46b": "beta", "54": r"\Delta Q", "56": r"\Delta S", "59a": r"\dot{Q}",
-    "59b": r"\dot{S}", "61b": "F", "64": r"\dot{R}", "70": "G", "70b": "g_0", "71a": "G",
-    "71b": "G", "73": "Gamma_0", "78a": "Q", "78b": "S", "79": "Q - S", "80": r"\dot{R}", "81": "R",
-    "81c": "tau", "18": "P_T", "18b": "E_T", "17": "a", "17b": "e", "X3c": "t", "X3g": "t",
-    "X3h": "S", "X3k": "t", "X6a": "sigma_c**2", "X6b": "sigma_o**2", "X6c": "u", "X6d": "v",
+    "15f": r"\dot{\rho}", "15g": "R", "15h": "Q_0", "15i": "S_0", "36": "y_c", "40": "C",
+    "41": "y_o", "43": "g", "46a": "alpha", "46b": "beta", "54": r"\Delta Q", "56": r"\Delta S",
+    "59a": r"\dot{Q}", "59b": r"\dot{S}", "61b": "F", "64": r"\dot{R}", "70": "G", "70b": "g_0",
+    "71a": "G", "71b": "G", "73": "Gamma_0", "78a": "Q", "78b": "S", "79": "Q - S",
+    "80": r"\dot{R}", "81": "R", "81c": "tau", "18": "P_T", "18b": "E_T", "17": "a", "17b": "e",
+    "X3c": "t", "X3g": "t", "X3h": "S", "X3k": "t", "X6a": "sigma_c**2", "X6b": "sigma_o**2",
+    "X6c": "u", "X6d": "v",
 }  # fmt: skip
 
 
