@@ -1,10 +1,10 @@
-"""The attention itself, plane by plane: how R grows under the exact softmax, without a closure.
+"""The attention itself, plane by plane: how R grows under the softmax, without a closure.
 
 With complex q_r, k_r for each RoPE plane, p_r = q_r k_r* (X5a) and n_r = |q_r|^2 + |k_r|^2 (X5d)
 close under gradient flow on R (X5f), (X5g), as attention depends on p_r alone: the key-query
-product at offset m is u_m = Re sum_r p_r exp(i omega_r m) / sqrt(d) (X5b). In internal time the
-growth of R depends neither on N, K, C nor on the loss: only on T, the frequencies and the spread
-of the start.
+product at offset m is u_m = Re sum_r p_r exp(i omega_r m) / sqrt(d) (X5b). From one start the flow
+takes one way whatever N, K, C and the loss, which only set its pace: so G is a function of R, as a
+closure says it is, but one that T, the frequencies and the spread of the start decide.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 
 Array = NDArray[np.float64]
 
@@ -67,59 +68,42 @@ def retrieval(planes: Planes, p: Array) -> tuple[float, Array]:
     return float(R), by_u @ planes.waves
 
 
-@dataclass(frozen=True)
-class Lock:
-    """What has been gained when R reaches its goal, in internal time with N K F = 1.
+def gradients(planes: Planes, logit_R: Sequence[float], *, qk_variance: float) -> Array:
+    """Return G = sum_r |dR/dp_r|^2 n_r (X5e) where logit R comes to each of these ascending values.
 
-    U = Q - S grows by U' = R; V = Q + (K - 1) S by V' = 1: it is the internal time itself.
-    """
-
-    U: float
-    V: float
-
-
-def lock(planes: Planes, *, qk_variance: float, R_end: float = 0.5, steps: int = 10) -> Lock:
-    """Follow the flow from p_r = 0, n_r = 4 qk_variance, its mean start, until R = R_end.
-
-    Along it d(U^2/2) = R dR/G (X2a) with G = sum_r |dR/dp_r|^2 n_r (X5e). Raises ValueError if
-    R_end is not between 1/T and 1, FlowError if R has not kept to its course after ``steps`` steps.
+    The flow starts from its means p_r = 0, n_r = 4 qk_variance, at R = 1/T, and takes one step from
+    value to value. Raises ValueError if they do not ascend from there, FlowError if R has not kept
+    to its course.
     """
     T, d = planes.T, planes.waves.shape[1]
-    if not 1 / T < R_end < 1:
-        raise ValueError(f"R_end must lie between 1/T = {1 / T:g} and 1, not {R_end!r}")
-    rise = math.log(R_end / (1 - R_end)) + math.log(T - 1)
+    here = -math.log(T - 1)
+    if np.any(np.diff([here, *logit_R]) <= 0):
+        raise ValueError(f"logit R must ascend from {here:g}, where R = 1/T = {1 / T:g}")
 
-    def change(x: float, state: Array) -> Array:
-        # logit R = -log(T - 1) + rise x^2: U starts in proportion to x, so V = int dU / R is smooth
-        p, n = state[:d], state[d:-1]
+    def change(state: Array) -> tuple[Array, float, float]:
+        """Return the derivative by logit R, then R and G."""
+        p, n = state[:d], state[d:]
         R, H = retrieval(planes, p)
-        squares = np.sum(H.reshape(2, -1) ** 2, axis=0)
-        course = 2 * rise * x * R * (1 - R) / np.sum(squares * n)
+        G = float(np.sum(np.sum(H.reshape(2, -1) ** 2, axis=0) * n))
         dn = 4 * np.sum((H * p).reshape(2, -1), axis=0)
-        return np.asarray(course * np.concatenate([H * np.tile(n, 2), dn, [R]]))
+        return R * (1 - R) / G * np.concatenate([H * np.tile(n, 2), dn]), R, G
 
-    h = 1 / steps
-    state = np.concatenate([np.zeros(d), np.full(d // 2, 4 * qk_variance), [0.0]])
-    U = np.zeros(steps + 1)
-    for step in range(steps):
-        x = step * h
-        k1 = change(x, state)
-        k2 = change(x + h / 2, state + h / 2 * k1)
-        k3 = change(x + h / 2, state + h / 2 * k2)
-        k4 = change(x + h, state + h * k3)
+    state = np.concatenate([np.zeros(d), np.full(d // 2, 4 * qk_variance)])
+    k1, R, _ = change(state)
+    found = []
+    for there in logit_R:
+        h = there - here
+        k2 = change(state + h / 2 * k1)[0]
+        k3 = change(state + h / 2 * k2)[0]
+        k4 = change(state + h * k3)[0]
         state = state + h / 6 * (k1 + 2 * k2 + 2 * k3 + k4)
-        U[step + 1] = math.sqrt(2 * state[-1])
-    if not abs(retrieval(planes, state[:d])[0] - R_end) < 1e-3:
+        k1, R, G = change(state)
+        found.append(G)
+        here = there
+    goal = float(expit(here))
+    if not abs(R - goal) < 1e-3:
         raise FlowError(
             f"these {d // 2} RoPE planes tell the {T} positions apart too poorly for R to be "
-            f"followed to {R_end} in {steps} steps"
+            f"followed to {goal:.2g} in {len(found)} steps"
         )
-    # V = int dU / R = U/R + int U dR / R^2, the last by Simpson's rule in x
-    xs = np.linspace(0.0, 1.0, steps + 1)
-    Rs = 1 / (1 + (T - 1) * np.exp(-rise * xs**2))
-    simpson = np.full(steps + 1, 2.0)
-    simpson[1::2], simpson[0], simpson[-1] = 4.0, 1.0, 1.0
-    return Lock(
-        U[-1],
-        U[-1] / Rs[-1] + h / 3 * np.sum(simpson * U * 2 * rise * xs * (1 - Rs) / Rs),
-    )
+    return np.array(found)

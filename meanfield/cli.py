@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any, NoReturn
 
-from meanfield import closures, plot, trust
+from meanfield import closures, dynamics, plot, trust
 from meanfield.dynamics import SolverError
 from meanfield.parameters import SPACINGS, ParameterError, Parameters
 from meanfield.prediction import predict
@@ -145,7 +145,7 @@ def parser() -> argparse.ArgumentParser:
     theory.add_argument(
         "--thermodynamic-limit",
         action="store_true",
-        help="drop N/(N-1) and (K-1)/K from the equation of R",
+        help="drop N/(N-1) and (K-1)/K from the equation of R (no change at K = N: they cancel)",
     )
     begin = result.add_argument_group("measured start (default: R0 = 1/T, C = 0, Q0 = S0 = C/N)")
     for name, meaning in zip(
@@ -196,8 +196,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (ParameterError, TrajectoryFileError, SolverError) as error:
         command.error(str(error))
     if options.json:
-        closure = closures.named(trajectory.closure)
-        told = {**trajectory.to_dict(), "trust": trust.words(closure, parameters)}
+        told = {**trajectory.to_dict(), "trust": ", ".join(_trust(trajectory))}
         print(json.dumps(told, allow_nan=False))
     elif options.csv:
         print(trajectory.to_csv(), end="")
@@ -209,7 +208,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def report(trajectory: Trajectory) -> str:
     """Return the parameters, what follows from them, the phases and a table."""
     parameters = trajectory.parameters
-    closure = closures.named(trajectory.closure)
+    caveats = trajectory.caveats()
     derived = {
         "gamma": closures.rate(closures.LINEAR, parameters),
         "g_0": closures.rate(closures.QUADRATIC, parameters),
@@ -221,14 +220,22 @@ def report(trajectory: Trajectory) -> str:
         f"  {_listed(derived.items())}",
         "start",
         f"  {_listed(start.items())}  C = {trajectory.start.C:.6g}",
-        f"closure {closure.name}",
-        f"  {trust.words(closure, parameters)}",
+        f"closure {trajectory.closure}",
+        *(f"  {line}" for line in _trust(trajectory)),
         "phases",
         *(f"  {line}" for line in trajectory.phases()),
+        *(["caveats"] if caveats else []),
+        *(f"  {line}" for line in caveats),
         "",
         trajectory.table(),
     ]
     return "\n".join(lines)
+
+
+def _trust(trajectory: Trajectory) -> tuple[str, ...]:
+    parameters = trajectory.parameters
+    measured = trajectory.start != dynamics.start(parameters)
+    return trust.words(closures.named(trajectory.closure), parameters, measured=measured)
 
 
 def _listed(items: Iterable[tuple[str, Any]]) -> str:

@@ -47,7 +47,8 @@ def predict(
     R0, Q0, S0, C: the measured start; nominally R0 = 1/T, C = 0 and Q0 = S0 = C/N.
     variances: "theory" for the logit variances of the mean-field solution, "constant" for sigma_c
         and sigma_o all along, which are those of the initialisation unless given.
-    thermodynamic_limit: drop the factors N/(N-1) and (K-1)/K of (15a), as the paper does.
+    thermodynamic_limit: drop the factors N/(N-1) and (K-1)/K of (15a), as the paper does; they
+        cancel when K = N, the default.
 
     Raises ParameterError for what cannot be, SolverError if the equations cannot be solved.
     """
@@ -99,6 +100,7 @@ def predict(
     return Trajectory(
         parameters=parameters,
         closure=chosen.name,
+        rate=rate,
         variances=variances,
         start=start,
         epoch=epoch,
@@ -169,10 +171,9 @@ def _solve(
 
     if epochs is not None:
         return on(epochs * lr), epochs
-    R_end = max(0.5, (1 + start.R) / 2)
+    R_end = max(trust.goal(parameters.T), (1 + start.R) / 2)
     lock = trust.closure_lock(closure, parameters, R_end=R_end)
-    V = lock.V / math.sqrt(generated.kappa(parameters.N, parameters.K, 1.0))
-    onset = float(generated.early_time(V, 0.0, parameters.N, parameters.K))
+    onset = float(generated.early_time(lock.V, 0.0, parameters.N, parameters.K))
     curve = on(2 * onset)
 
     def learned(t: Any) -> Any:

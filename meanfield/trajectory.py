@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 import os
 import tempfile
 import zipfile
@@ -16,7 +17,9 @@ from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import logit
 
+from meanfield import generated
 from meanfield.dynamics import Start
 from meanfield.parameters import Parameters
 
@@ -37,6 +40,7 @@ CURVES = (
     "next_token_error",
     "rollout_error",
 )
+COARSE = 15  # epochs to the onset below which training lags gradient flow by a tenth or more
 TIMES = ("heuristic_end_epoch", "onset_epoch", "rollout_half_epoch", "saturation_epoch")
 
 
@@ -53,6 +57,9 @@ class Trajectory:
     margin, loss: mean logit margin and mean-field loss (10). sigma_c, sigma_o: logit deviations.
     next_token_error, rollout_error: one minus the accuracies (17), (18), accurate when tiny.
 
+    rate: prefactor of the closure's G as it was solved, gamma (14) or g_0 (70b), with what the
+    thermodynamic limit makes of it.
+
     Epochs found on the solution itself, None where the curve ends before:
     heuristic_end_epoch: R has come a tenth of the way from where it starts to 1.
     onset_epoch: R first reaches 1/2. rollout_half_epoch: rollout accuracy first reaches 1/2.
@@ -61,6 +68,7 @@ class Trajectory:
 
     parameters: Parameters
     closure: str
+    rate: float
     variances: str
     start: Start
     epoch: Array
@@ -94,22 +102,53 @@ class Trajectory:
         last = f"not within {_number(self.epoch[-1])} epochs"
 
         def at(epoch: float | None, what: str) -> str:
-            return (last if epoch is None else f"epoch {_number(epoch)}") + f" ({what})"
+            if epoch is None:
+                return f"{last} ({what})"
+            when = f"epoch {_number(epoch)}" if epoch > 0 else "already so at the start"
+            return f"{when} ({what})"
 
         attention = at(self.onset_epoch, "R = 1/2")
         if self.R[-1] < min(self.start.R, 0.5) / 2:
             attention = (
                 f"{last}: R falls from {_number(self.start.R)} to {_number(self.R[-1])}, as Q "
-                "starts below S (outside the basin of attraction it never comes back)"
+                f"starts below S{self._comeback()}"
             )
+        half = "rollout accuracy 1/2" + (", chance for N = 2" if self.parameters.N == 2 else "")
         end = self.heuristic_end_epoch
         until = "all along" if end is None else f"to epoch {_number(end)}"
         return [
             f"heuristic        {until} (R near its start, the average action is learned)",
             f"attention onset  {attention}",
-            f"rollouts         {at(self.rollout_half_epoch, 'rollout accuracy 1/2')}",
+            f"rollouts         {at(self.rollout_half_epoch, half)}",
             f"saturation       {at(self.saturation_epoch, 'rollout accuracy 0.99')}",
         ]
+
+    def _comeback(self) -> str:
+        """Say whether R returns after its fall, where the closure has a statement on it."""
+        if self.closure == "quadratic":
+            return " (in the quadratic closure it returns, however late)"  # (X3j)
+        kappa = generated.kappa(self.parameters.N, self.parameters.K, self.rate)
+        short = self.start.Q - self.start.S - generated.basin_gap_linear(logit(self.start.R), kappa)
+        if self.closure == "linear" and short <= 0:  # (X3i)
+            return " (in the linear closure it never returns: outside its basin of attraction)"
+        return ""
+
+    def caveats(self) -> list[str]:
+        """Say in a sentence each what of this prediction is not to be trusted."""
+        onset = math.inf if self.onset_epoch is None else self.onset_epoch
+        accurate = [each for each in (self.rollout_half_epoch, self.saturation_epoch) if each]
+        told = []
+        if accurate and min(accurate) < onset:
+            told.append(
+                "accuracies before the attention onset are not to be trusted (few actions: the "
+                "wrong logits are not independent Gaussians)"
+            )
+        if 0 < onset < COARSE:
+            told.append(
+                f"with the onset at epoch {_number(onset)} the steps are too coarse for gradient "
+                "flow: training lags it by about 1.5 epochs, whatever the learning rate"
+            )
+        return told
 
     def table(self, *, rows: int = 11) -> str:
         """Return a compact table of about ``rows`` lines, evenly spread over the epochs."""
@@ -138,6 +177,7 @@ class Trajectory:
             **{name: getattr(self, name).tolist() for name in CURVES},
             "next_token_accuracy": self.next_token_accuracy.tolist(),
             "rollout_accuracy": self.rollout_accuracy.tolist(),
+            "caveats": self.caveats(),
         }
 
     def to_json(self) -> str:
@@ -177,6 +217,7 @@ class Trajectory:
             return cls(
                 parameters=Parameters(**about["parameters"]),
                 closure=about["closure"],
+                rate=about["rate"],
                 variances=about["variances"],
                 start=Start(**about["start"]),
                 **{name: about[name] for name in TIMES},
@@ -201,6 +242,7 @@ class Trajectory:
             "version": VERSION,
             "parameters": asdict(self.parameters),
             "closure": self.closure,
+            "rate": self.rate,
             "variances": self.variances,
             "start": asdict(self.start),
             "units": {"epoch": "gradient steps; training time is lr * epoch", "loss": "nats"},

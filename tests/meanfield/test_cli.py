@@ -31,7 +31,8 @@ def test_the_command_prints_a_report_and_no_warning():
         "g_0 = 0.387432",
         "C = 0",
         "closure linear",
-        "trusted: ",
+        "trusted only for the onset epoch: 6% late (quadratic: 18% early)",
+        "judged from the nominal start against softmax attention from its mean start",
         "heuristic",
         "attention onset  epoch 320.7 (R = 1/2)",
         "rollouts         epoch 373.8 (rollout accuracy 1/2)",
@@ -72,7 +73,9 @@ def test_json_is_all_that_is_printed(capsys):
     values = json.loads(capsys.readouterr().out)
     assert values["epoch"] == [0, 100, 200, 300, 400]
     assert len(values["R"]) == 5
-    assert values["trust"].startswith("trusted: ")
+    assert values["trust"].startswith("trusted only for the onset epoch: 6% late (quadratic: ")
+    assert "judged from the nominal start against" in values["trust"]
+    assert values["caveats"] == []
 
 
 def test_csv_is_all_that_is_printed(capsys):
@@ -109,6 +112,17 @@ def test_every_option_reaches_the_prediction(capsys):
     # each of them matters
     assert cli.main([*arguments.split(), "--json", "--thermodynamic-limit"]) == 0
     assert json.loads(capsys.readouterr().out)["R"][-1] != values["R"][-1]
+
+
+def test_a_measured_start_and_a_caveat_are_told(capsys):
+    few = ["--N", "10", "--K", "2", "--T", "10"]
+    assert cli.main([*few, "--R0", "0.11"]) == 0
+    printed = capsys.readouterr().out
+    assert "judged from the nominal start, not the one given, against" in printed
+    assert "caveats\n  accuracies before the attention onset are not to be trusted" in printed
+    assert cli.main([*few, "--json"]) == 0
+    (caveat,) = json.loads(capsys.readouterr().out)["caveats"]
+    assert "few actions: the wrong logits are not independent Gaussians" in caveat
 
 
 def test_files_are_written(tmp_path, capsys):
@@ -178,8 +192,9 @@ def test_exit_codes_reach_the_shell():
 
 
 def test_cite_and_help(capsys):
-    for option, words in (("--cite", "2606.18164"), ("--help", "examples:")):
+    said = (("--cite", "2606.18164"), ("--help", "examples:"), ("--help", "K = N: they cancel"))
+    for option, words in said:
         with pytest.raises(SystemExit) as stopped:
             cli.main([option])
         assert stopped.value.code == 0
-        assert words in capsys.readouterr().out
+        assert words in " ".join(capsys.readouterr().out.split())

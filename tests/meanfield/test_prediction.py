@@ -137,16 +137,66 @@ def test_outside_the_basin_R_falls_and_the_report_says_so():
     run = predict(DEFAULT, Q0=-1.0, S0=0.0)
     assert run.onset_epoch is None
     assert run.R[-1] < 1e-2
-    assert "outside the basin of attraction" in "\n".join(run.phases())
+    assert "it never returns: outside its basin of attraction" in "\n".join(run.phases())
     inside = predict(DEFAULT, Q0=-0.05, S0=0.0)
     assert inside.onset_epoch > predict(DEFAULT).onset_epoch
 
 
+def test_the_basin_is_the_linear_closure_s_own():
+    run = predict(DEFAULT, Q0=-1.0, S0=0.0, closure="quadratic", points=9)
+    attention = run.phases()[1]
+    assert "R falls from 0.1 to" in attention
+    assert "in the quadratic closure it returns, however late" in attention
+    R, gamma = sp.symbols("R gamma", positive=True)
+    own = predict(DEFAULT, Q0=-1.0, S0=0.0, closure=gamma * R * (1 - R) ** 2, points=9)
+    assert own.phases()[1].endswith("as Q starts below S")
+
+
+def test_the_basin_is_that_of_the_equations_solved():
+    p = Parameters(N=20, K=2, T=10)
+    rate = closures.rate(closures.LINEAR, p)
+    finite = generated.basin_gap_linear(logit(0.1), generated.kappa(20, 2, rate))
+    limit = finite * math.sqrt(20 / 19 * 1 / 2)  # kappa grows by what is dropped
+    for thermodynamic_limit, gap in ((False, finite), (True, limit)):
+        for by, outside in ((1.01, True), (0.99, False)):
+            run = predict(
+                p,
+                Q0=by * gap,
+                S0=0.0,
+                epochs=200,
+                points=9,
+                thermodynamic_limit=thermodynamic_limit,
+            )
+            assert ("it never returns" in run.phases()[1]) == outside, run.phases()
+
+
 def test_starts_beyond_one_half_lock_on_at_once():
-    run = predict(DEFAULT, R0=0.7)
-    assert run.onset_epoch == 0.0
-    assert run.saturation_epoch > 0
-    assert predict(Parameters(N=20, T=2)).onset_epoch == 0.0
+    for p, R0 in ((DEFAULT, 0.7), (Parameters(N=20, T=2), None)):
+        run = predict(p, R0=R0)
+        assert run.onset_epoch == 0.0
+        assert run.saturation_epoch > 0
+        assert run.phases()[1] == "attention onset  already so at the start (R = 1/2)"
+    assert predict(Parameters(N=20, T=2), R0=1e-300).epoch[-1] > 0
+
+
+def test_two_states_are_guessed_right_half_the_time():
+    rollouts = predict(Parameters(N=2, T=4), points=2).phases()[2]
+    assert "already so at the start (rollout accuracy 1/2, chance for N = 2)" in rollouts
+
+
+def test_caveats():
+    assert predict(DEFAULT, points=2).caveats() == []
+    assert predict(Parameters(N=20, T=2), points=2).caveats() == []
+    assert predict(Parameters(N=2, T=4), points=2).caveats() == []  # rollouts right by chance
+    for p in (Parameters(N=10, K=2, T=10), Parameters(N=100, K=5, T=30)):
+        run = predict(p, points=2)
+        assert run.rollout_half_epoch < run.onset_epoch
+        (caveat,) = run.caveats()
+        assert "few actions: the wrong logits are not independent Gaussians" in caveat
+        assert predict(p, epochs=1.1 * run.rollout_half_epoch).caveats() == [caveat]
+    (caveat,) = predict(Parameters(N=20, T=10, lr=60.0), points=2).caveats()
+    assert caveat.startswith("with the onset at epoch 10.69 the steps are too coarse")
+    assert "about 1.5 epochs" in caveat
 
 
 @pytest.mark.parametrize(
