@@ -1,0 +1,41 @@
+"""What is measured on the rows of a data set."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Statistics:
+    """Means over sequences and prediction positions, each (B,).
+
+    loss: cross-entropy (7) in nats. accuracy: share of right next tokens. The logits' means and
+    standard deviations, of the right state and of all other states.
+    """
+
+    loss: Array
+    accuracy: Array
+    correct_logit: Array
+    correct_logit_std: Array
+    other_logit: Array
+    other_logit_std: Array
+
+    @classmethod
+    def from_sums(cls, sums: Array, *, rows: int, N: int) -> Statistics:
+        """From (6, B) sums over rows: loss, hits, right logit, its square, others, squares."""
+        loss, accuracy, right, right_square = sums[:4] / rows
+        other, other_square = sums[4:] / (rows * (N - 1))
+
+        def deviation(mean: Array, square: Array) -> Array:
+            # rounding may leave a variance of equal logits a little below 0
+            return np.asarray(np.sqrt(np.maximum(square - mean**2, 0)))
+
+        return cls(
+            loss, accuracy, right, deviation(right, right_square), other,
+            deviation(other, other_square),
+        )  # fmt: skip
