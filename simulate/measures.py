@@ -26,10 +26,13 @@ class Statistics:
     other_logit_std: Array
 
     @classmethod
-    def from_sums(cls, sums: Array, *, rows: int, N: int) -> Statistics:
-        """From (6, B) sums over rows: loss, hits, right logit, its square, others, squares."""
-        loss, accuracy, right, right_square = sums[:4] / rows
-        other, other_square = sums[4:] / (rows * (N - 1))
+    def from_means(cls, means: Array, *, N: int) -> Statistics:
+        """From means over rows, (6, B): loss, hit, right logit, its square, sums over the others.
+
+        The last two are the sum of the N - 1 other logits and the sum of their squares.
+        """
+        loss, accuracy, right, right_square = means[:4]
+        other, other_square = means[4:] / (N - 1)
 
         def deviation(mean: Array, square: Array) -> Array:
             # rounding may leave a variance of equal logits a little below 0

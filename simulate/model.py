@@ -111,7 +111,7 @@ def overlaps(W: Tensor, permutations: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
     W: (B, K, N, N). permutations: (B, K, N), int64.
     """
-    B, K, N, _ = W.shape
+    _, K, N, _ = W.shape
     P = nn.functional.one_hot(permutations, N).to(W.dtype)  # P[k, x, n]
     by_state = W.transpose(2, 3)
     own = (by_state * P).sum((1, 2, 3), dtype=torch.float64)

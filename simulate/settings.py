@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 import operator
 from dataclasses import dataclass
@@ -96,6 +98,11 @@ def named(name: str) -> tuple[Parameters, Training]:
         raise ParameterError(f"set must be {' or '.join(SETS)}, not {name!r}")
     model, training = SETS[name]
     return Parameters(**model), Training(**training)
+
+
+def digest(*values: Any) -> str:
+    """Return twelve hexadecimal digits that name plain values."""
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def _count(name: str, value: Any) -> int:
