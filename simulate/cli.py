@@ -7,7 +7,7 @@ import signal
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -144,7 +144,7 @@ def chosen(options: argparse.Namespace) -> tuple[Parameters, Training]:
     for kind, values in zip((Parameters, Training), SETS[options.set], strict=True):
         given = {
             name: getattr(options, name)
-            for name in kind.__dataclass_fields__
+            for name in (field.name for field in fields(kind))
             if getattr(options, name) is not None
         }
         values = dict(values)

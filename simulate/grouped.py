@@ -25,6 +25,11 @@ SAFE = {torch.float32: 80.0, torch.float64: 700.0}
 CACHE = 8e6  # bytes of one buffer worked on at a time on a CPU
 
 
+def one_seed_a_chunk(device: torch.device) -> bool:
+    """Whether seeds are worked on one by one: on a CPU batching them gains nothing."""
+    return device.type == "cpu"
+
+
 @dataclass(frozen=True, eq=False)
 class Chunk:
     """n sequences of b seeds; b N groups, one a seed and state, of ``most`` rows each.
@@ -54,11 +59,10 @@ class Grouped:
         B, n, T = data.actions.shape
         self.rows = n * T
         self.first, self.last = self._tensor(data.states[..., 0]), self._tensor(data.states[..., T])
-        if device.type == "cpu":
+        pieces, seeds = 1, [slice(0, B)]
+        if one_seed_a_chunk(device):
             pieces = max(1, round(self.rows * max(N, K) * dtype.itemsize / CACHE))
             seeds = [slice(s, s + 1) for s in range(B)]
-        else:
-            pieces, seeds = 1, [slice(0, B)]
         cuts = np.linspace(0, n, pieces + 1).astype(int)
         pairs = list(itertools.pairwise(cuts))
         self.chunks = [self._chunk(data, s, slice(i, j)) for s in seeds for i, j in pairs]
@@ -103,9 +107,9 @@ class Grouped:
             hit = (y.argmax(-1) == chunk.label[..., 0]).double()
             others, squares = y.sum(-1).double() - right, y.square().sum(-1).double() - right**2
             rows = torch.stack([loss, hit, right, right**2, others, squares])
-            rows *= chunk.weight[..., 0].double()
+            rows *= chunk.weight[..., 0] > 0
             sums[:, chunk.seeds] += rows.view(6, len(chunk.onehot), -1).sum(-1)
-        return Statistics.from_means(sums.cpu().numpy(), N=self.N)
+        return Statistics.from_means(sums.cpu().numpy() / self.rows, N=self.N)
 
     def rollout(self, A: Tensor, W: Tensor) -> Tensor:
         """Return the share of sequences of each seed whose last state is generated right, (B,)."""

@@ -24,6 +24,9 @@ class Transformer(nn.Module):
     embedding: (B, K + N, d_embed), of the K actions, then of the N states; all 1 at the start.
     """
 
+    waves: Tensor
+    offset: Tensor
+
     def __init__(
         self,
         parameters: Parameters,

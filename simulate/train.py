@@ -175,18 +175,17 @@ def gradient(model: Transformer, data: Data, sequences: Sequences) -> dict[str, 
         A = model.attention()
         by_A, by_W = data.gradient(A, W)
         by_q, by_k = model.attention_gradient(A, by_A)
-        query = by_q[..., None].expand_as(model.query)
-        return {"query": query, "key": by_k[..., None].expand_as(model.key), "W": by_W}
+        by_query, by_key = (by[..., None].expand_as(model.query) for by in (by_q, by_k))
+        return {"query": by_query, "key": by_key, "W": by_W}
     A = attention_of(model, sequences)
     by_A, by_W = data.gradient(A.detach(), W)
-    names = ("query", "key", "embedding")
-    others = torch.autograd.grad(A, [model.get_parameter(name) for name in names], by_A)
-    return {**dict(zip(names, others, strict=True)), "W": by_W}
+    by = torch.autograd.grad(A, (model.query, model.key, model.embedding), by_A)
+    return {"query": by[0], "key": by[1], "embedding": by[2], "W": by_W}
 
 
 def learnable(model: Transformer) -> dict[str, nn.Parameter]:
     """Return the parameters that training changes, by name."""
-    return {name: weight for name, weight in model.named_parameters() if weight.requires_grad}
+    return {name: value for name, value in model.named_parameters() if value.requires_grad}
 
 
 def finite(model: Transformer) -> Tensor:
@@ -229,7 +228,9 @@ def choose_kernel(
 
 def state_of(model: Transformer, optimizer: Optimizer) -> dict[str, NDArray[Any]]:
     """Return all that the next step depends on, as arrays."""
-    state = {f"model/{name}": weight for name, weight in model.named_parameters()}
+    state: dict[str, Tensor] = {
+        f"model/{name}": weight for name, weight in model.named_parameters()
+    }
     for name, (mean, square) in optimizer.moments.items():
         state |= {f"mean/{name}": mean, f"square/{name}": square}
     arrays = {name: value.detach().cpu().numpy() for name, value in state.items()}
