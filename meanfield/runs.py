@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import json
 import os
+import struct
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -17,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from meanfield.parameters import ParameterError, Parameters
+from meanfield.parameters import Parameters
 from meanfield.trajectory import TrajectoryFileError, writing
 
 Array = NDArray[np.float64]
@@ -144,7 +146,8 @@ def read_run(path: str | os.PathLike[str], *, unfinished: bool = False) -> Run:
     unfinished: accept the checkpoint of a run that is still under way.
     """
     with _errors(path):
-        with np.load(path, allow_pickle=False) as file:
+        # opened here, as numpy leaves a broken file open
+        with open(path, "rb") as whole, np.load(whole, allow_pickle=False) as file:
             about = json.loads(str(file["about"]))
             if (about["format"], about["version"]) != (FORMAT, VERSION):
                 raise ValueError(f"it says {about['format']!r}, version {about['version']}")
@@ -192,8 +195,8 @@ def _errors(path: str | os.PathLike[str]) -> Iterator[None]:
     except FileNotFoundError:
         raise RunFileError(f"{os.fspath(path)} does not exist") from None
     except (
-        OSError, ValueError, KeyError, TypeError, EOFError, AttributeError, NotImplementedError,
-        zipfile.BadZipFile, ParameterError,
+        ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RuntimeError,
+        OSError, EOFError, MemoryError, struct.error, zlib.error, zipfile.BadZipFile,
     ) as error:  # fmt: skip
         reason = " ".join(str(error).split()) or type(error).__name__
         raise RunFileError(f"{os.fspath(path)} is not a whole run file ({reason})") from None

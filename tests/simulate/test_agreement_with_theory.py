@@ -1,0 +1,154 @@
+"""What the theory proves or predicts, found in the training itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from meanfield import closures, generated
+from meanfield.parameters import Parameters
+from simulate.grouped import Grouped
+from simulate.model import Transformer, overlaps
+from simulate.optimizer import Optimizer
+from simulate.settings import Training
+from simulate.task import Task, make
+from simulate.train import gradient, learnable, train
+
+SMALL = Parameters(N=6, K=5, T=4, d_head=8, lr=4.0)
+
+
+class Trainer:
+    """A model in float64 that takes one step at a time."""
+
+    def __init__(self, p: Parameters, task: Task, *, lr: float, weight_decay: float = 0.0) -> None:
+        self.task = task
+        self.model = Transformer(p, task)
+        self.optimizer = Optimizer("sgd", lr, weight_decay)
+        self.data = Grouped(
+            task.train, N=p.N, K=p.K, dtype=torch.float64, device=torch.device("cpu")
+        )
+
+    def step(self, count: int = 1) -> Trainer:
+        for _ in range(count):
+            slope = gradient(self.model, self.data, self.task.train)
+            self.optimizer.step(learnable(self.model), slope)
+        return self
+
+    def order(self) -> dict[str, np.ndarray]:
+        """R, Q, S, C of every seed."""
+        permutations = torch.as_tensor(self.task.permutations.astype(np.int64))
+        R = self.model.attention().diagonal(dim1=1, dim2=2).mean(-1)
+        values = (R, *overlaps(self.model.W.detach(), permutations))
+        return {name: v.numpy() for name, v in zip("RQSC", values, strict=True)}
+
+    def plane_difference(self) -> torch.Tensor:
+        """|q_r|^2 - |k_r|^2 of every seed and RoPE plane."""
+        q, k = self.model.vectors
+        return (q**2 - k**2).unflatten(-1, (2, -1)).sum(1)
+
+
+def small_task(**training: Any) -> Task:
+    return make(SMALL, Training(**{"n_train": 100, "n_test": 10, **training}), range(3))
+
+
+def test_sgd_conserves_column_sums_and_C() -> None:
+    trainer = Trainer(SMALL, small_task(), lr=4.0)
+    W, C = trainer.model.W.detach().clone(), trainer.order()["C"]
+    trainer.step(200)
+    moved = trainer.model.W.detach()
+    assert (moved - W).abs().max() > 0.5
+    np.testing.assert_allclose(moved.sum(2), W.sum(2), rtol=0, atol=1e-13)
+    np.testing.assert_allclose(trainer.order()["C"], C, rtol=0, atol=1e-14)
+
+
+def test_weight_decay_does_not_conserve_C() -> None:
+    trainer = Trainer(SMALL, small_task(), lr=4.0, weight_decay=1e-3)
+    C = trainer.order()["C"]
+    np.testing.assert_allclose(trainer.step(100).order()["C"], C * (1 - 4e-3) ** 100, rtol=1e-10)
+
+
+def test_plane_differences_drift_at_second_order_in_lr() -> None:
+    drifts = []
+    for lr in (0.4, 0.2, 0.1):
+        trainer = Trainer(SMALL, small_task(), lr=4.0).step(60)  # where attention is on the move
+        before = trainer.plane_difference()
+        trainer.optimizer.lr = lr
+        drifts.append((trainer.step().plane_difference() - before).abs().sum().item())
+    assert drifts[0] > 1e-8
+    assert np.log2(drifts[0] / drifts[1]) == pytest.approx(2, abs=1e-3)
+    assert np.log2(drifts[1] / drifts[2]) == pytest.approx(2, abs=1e-3)
+
+
+def test_plane_differences_over_a_whole_run_drift_at_first_order() -> None:
+    """The steps needed grow as 1/lr: what is left of the second order is the first."""
+    drifts = []
+    for lr in (2.0, 1.0, 0.5):
+        trainer = Trainer(SMALL, small_task(), lr=lr)
+        before = trainer.plane_difference()
+        after = trainer.step(round(200 / lr)).plane_difference()
+        drifts.append((after - before).abs().sum().item())
+    assert np.log2(drifts[0] / drifts[1]) == pytest.approx(1, abs=0.1)
+    assert np.log2(drifts[1] / drifts[2]) == pytest.approx(1, abs=0.05)
+
+
+def rates(p: Parameters, *, seeds: range, teacher: float) -> dict[str, tuple[np.ndarray, ...]]:
+    """Per seed and unit of time, the real and the predicted change of R, Q and S at the start.
+
+    teacher: how much of the right permutations W holds at the start, beside its random part.
+    """
+    lr = 1e-3
+    task = make(p, Training(n_train=1024, n_test=1), seeds)
+    index = np.arange(p.N)
+    for W, permutations in zip(task.W, task.permutations, strict=True):
+        for k in range(p.K):
+            W[k, permutations[k], index] += teacher
+    trainer = Trainer(p, task, lr=lr)
+    before = trainer.order()
+    after = trainer.step().order()
+    logit_R = np.log(before["R"] / (1 - before["R"]))
+    rate = closures.rate(closures.LINEAR, p)
+    d_logit_R, dQ, dS = generated.rhs_linear(
+        logit_R, before["Q"], before["S"], before["C"], p.N, p.K, rate
+    )
+    predicted = {"R": d_logit_R * before["R"] * (1 - before["R"]), "Q": dQ, "S": dS}
+    return {name: ((after[name] - before[name]) / lr, predicted[name]) for name in "RQS"}
+
+
+@pytest.mark.parametrize(("names", "teacher"), [("QS", 0.0), ("R", 0.15)])
+def test_first_step_agrees_with_the_generated_equations(names: str, teacher: float) -> None:
+    """A gap Q - S is planted for R: at the plain start its mean, and with it dR's, is 0."""
+    found = rates(Parameters(N=10, K=10, T=6), seeds=range(200), teacher=teacher)
+    for name in names:
+        real, predicted = found[name]
+        difference = real - predicted
+        error = difference.std(ddof=1) / np.sqrt(len(real))
+        assert error < 0.05 / 3 * abs(predicted.mean()), f"{name}: too few seeds to see 5 %"
+        assert abs(difference.mean()) < 3 * error, (name, difference.mean() / error)
+
+
+def R_at(time: float, *, lr: float, integrator: str = "sgd") -> np.ndarray:
+    epochs = round(time / lr)
+    p = Parameters(**{**dict(SMALL.items()), "lr": lr})
+    training = Training(
+        n_train=100, n_test=10, train_epochs=epochs, eval_every=epochs, integrator=integrator
+    )
+    return np.asarray(train(p, training, range(3), dtype="float64").R[:, -1])
+
+
+def test_R_converges_to_the_gradient_flow_at_first_order() -> None:
+    flow = R_at(120, lr=1.0, integrator="ssprk3")
+    assert np.all((flow > 0.3) & (flow < 0.99))
+    errors = [np.abs(R_at(120, lr=lr) - flow).max() for lr in (4.0, 2.0, 1.0, 0.5)]
+    orders = np.log2(np.divide(errors[:-1], errors[1:]))
+    np.testing.assert_allclose(orders, 1, atol=0.12)
+    assert abs(orders[-1] - 1) < 0.04
+
+
+def test_ssprk3_is_of_third_order() -> None:
+    flow = R_at(120, lr=0.5, integrator="ssprk3")
+    errors = [np.abs(R_at(120, lr=lr, integrator="ssprk3") - flow).max() for lr in (8.0, 4.0, 2.0)]
+    orders = np.log2(np.divide(errors[:-1], errors[1:]))
+    np.testing.assert_allclose(orders, 3, atol=0.35)
