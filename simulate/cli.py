@@ -178,7 +178,7 @@ def _train(
 ) -> int:
     """Train one batch of seeds, or two halves of it if memory runs out (``said``: was told)."""
     path = run_path(parameters, training, seeds, options)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    _make_folder(path.parent)
     if path.exists() and options.resume:
         read_run(path)
         print(f"{path} is finished already")
@@ -207,6 +207,13 @@ def _train(
         return min(_train(parameters, training, part, options, said=True) for part in parts)
     print(summary(run, path, time.perf_counter() - began))
     return int(len(run.diverged) == len(seeds))
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunFileError(f"the folder {folder} cannot be made: {error.strerror}") from None
 
 
 def out_of_memory(error: BaseException) -> bool:

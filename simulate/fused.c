@@ -5,8 +5,8 @@
    (N, K, M) as columns[x][k][n], are padded with zeros.
 
    Rows are sorted by current state x and step t: order holds sequences, start where each (x, t)
-   begins. Attention and state are then the same for a whole group, and what is left of a row are its
-   T actions: T rows of K columns are added up, and back again. */
+   begins. State and attention are then the same for a whole group, and all that is left of a row
+   are its T actions: a logit row is T columns added up, and its gradient goes back to them. */
 
 #include <math.h>
 #include <stdint.h>
@@ -45,8 +45,8 @@ static int64_t argmax(const real *y, int64_t N) {
     return best;
 }
 
-static void subtract(real *y, real shift) {
-    for (int n = 0; n < M; n++) y[n] -= shift;
+static void subtract(real *y, int64_t N, real shift) {
+    for (int64_t n = 0; n < N; n++) y[n] -= shift; /* padding stays 0: its exp must not overflow */
 }
 
 /* exp of y <= 80: 2^k times a polynomial in |x| <= log(2) / 2, to float's rounding */
@@ -78,7 +78,7 @@ void gradient(const rows *r, const real *A, const real *columns, real scale, int
             int64_t count = r->start[x * T + t + 1] - r->start[x * T + t];
             for (int64_t i = 0; i < count; i++) {
                 logits(y + i * M, A + t * T, columns, r->actions + order[i] * T, T);
-                if (shift) subtract(y + i * M, y[i * M + argmax(y + i * M, r->N)]);
+                if (shift) subtract(y + i * M, r->N, y[i * M + argmax(y + i * M, r->N)]);
             }
             exp_all(y, count * M);
             for (int64_t i = 0; i < count; i++) { /* y becomes dL/dy */
@@ -134,7 +134,7 @@ void statistics(const rows *r, const real *A, const real *columns, double *sums)
                     all += y[n];
                     squares += (double)y[n] * y[n];
                 }
-                subtract(y, top);
+                subtract(y, N, top);
                 exp_all(y, M);
                 for (int64_t n = 0; n < N; n++) exps += y[n];
                 sums[0] += log(exps) + top - right;

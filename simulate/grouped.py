@@ -101,11 +101,12 @@ class Grouped:
         """Return loss, next-token accuracy and moments of the logits of each seed."""
         sums = torch.zeros(6, len(W), dtype=torch.float64, device=self.device)
         for chunk in self.chunks:
-            y = self._logits(chunk, self._z(chunk, A), self._columns(W[chunk.seeds]))
-            right = y.gather(-1, chunk.label)[..., 0].double()
-            loss = torch.logsumexp(y, -1).double() - right
-            hit = (y.argmax(-1) == chunk.label[..., 0]).double()
-            others, squares = y.sum(-1).double() - right, y.square().sum(-1).double() - right**2
+            z = self._z(chunk, A)
+            y = self._logits(chunk, z, self._columns(W[chunk.seeds])).double()
+            right = y.gather(-1, chunk.label)[..., 0]
+            loss = torch.logsumexp(y, -1) - right
+            hit = y.argmax(-1) == chunk.label[..., 0]
+            others, squares = y.sum(-1) - right, y.square().sum(-1) - right**2
             rows = torch.stack([loss, hit, right, right**2, others, squares])
             rows *= chunk.weight[..., 0] > 0
             sums[:, chunk.seeds] += rows.view(6, len(chunk.onehot), -1).sum(-1)

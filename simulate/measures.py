@@ -35,8 +35,9 @@ class Statistics:
         other, other_square = means[4:] / (N - 1)
 
         def deviation(mean: Array, square: Array) -> Array:
-            # rounding may leave a variance of equal logits a little below 0
-            return np.asarray(np.sqrt(np.maximum(square - mean**2, 0)))
+            # rounding may leave a variance of equal logits a little below 0; nan has diverged
+            with np.errstate(invalid="ignore", over="ignore"):
+                return np.asarray(np.sqrt(np.maximum(square - mean**2, 0)))
 
         return cls(
             loss, accuracy, right, deviation(right, right_square), other,

@@ -114,16 +114,18 @@ def train(
     for epoch in range(epochs[-1] if epochs else 0, training.train_epochs + 1):
         last = epoch == training.train_epochs
         if (epoch % training.eval_every == 0 or last) and epoch not in epochs[-1:]:
-            for seed, at in zip(seeds, broken.tolist(), strict=True):
-                if at and seed not in diverged:
-                    diverged[seed] = at
-                    say(
-                        f"seed {seed} diverged at epoch {at}: its weights are no longer finite; it "
-                        f"is stopped, try a smaller lr such as {parameters.lr / 4:g}"
-                    )
             measured = measure(model, task, train_data, test_data)
+            ends = torch.where(broken == 0, epoch, broken).tolist()
+            for index, seed in enumerate(seeds):
+                if seed not in diverged and not all_finite(measured, index):
+                    diverged[seed] = ends[index]
+                    say(
+                        f"seed {seed} diverged at epoch {ends[index]}: its numbers are no longer "
+                        f"finite; it is stopped, try a smaller lr such as {parameters.lr / 4:g}"
+                    )
+                for name in HISTORY if seed in diverged else ():
+                    measured[name][index] = np.nan
             for name in HISTORY:
-                measured[name][[seed in diverged for seed in seeds]] = np.nan
                 history[name].append(measured[name])
             epochs.append(epoch)
             if path is not None and not last:
@@ -192,6 +194,11 @@ def finite(model: Transformer) -> Tensor:
     """Return for each seed whether all its weights are finite, (B,)."""
     sums = [weight.detach().flatten(1).sum(1) for weight in model.parameters()]
     return torch.stack([torch.isfinite(value) for value in sums]).all(0)
+
+
+def all_finite(measured: dict[str, NDArray[Any]], index: int) -> bool:
+    """Whether everything measured on one seed is finite."""
+    return all(bool(np.all(np.isfinite(values[index]))) for values in measured.values())
 
 
 def torch_device(name: str) -> torch.device:
