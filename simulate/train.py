@@ -61,7 +61,7 @@ def train(
     if dtype not in DTYPES:
         raise ParameterError(f'dtype must be "float32" or "float64", not {dtype!r}')
     real, N, K = DTYPES[dtype], parameters.N, parameters.K
-    kernel = choose_kernel(kernel, N, real, where, training)
+    kernel = choose_kernel(kernel, parameters, real, where, training)
     task = make(parameters, training, seeds)
     model = Transformer(
         parameters, task, fix_embedding=training.fix_embedding, dtype=real, device=where
@@ -213,7 +213,7 @@ def torch_device(name: str) -> torch.device:
 
 
 def choose_kernel(
-    name: str, N: int, dtype: torch.dtype, device: torch.device, training: Training
+    name: str, p: Parameters, dtype: torch.dtype, device: torch.device, training: Training
 ) -> str:
     """Return "torch" or "fused"; ParameterError where fused is asked for but cannot be."""
     if name not in KERNELS:
@@ -224,7 +224,7 @@ def choose_kernel(
         obstacle = "it runs on a CPU only"
     elif not training.fix_embedding:
         obstacle = "it needs fixed embeddings"
-    elif fused.library(dtype, fused.vectors(N, dtype)) is None:
+    elif fused.library(p.N, p.K, p.T, dtype) is None:
         obstacle = "there is no C compiler that can build it"
     else:
         return "fused"

@@ -186,7 +186,7 @@ def test_the_fused_kernel_is_used_only_where_it_can_be(monkeypatch: pytest.Monke
     learned = Training(**SHORT, fix_embedding=False)
     with pytest.raises(ParameterError, match="it needs fixed embeddings"):
         train(P, learned, [0], kernel="fused")
-    monkeypatch.setattr(fused, "library", lambda dtype, vectors: None)
+    monkeypatch.setattr(fused, "library", lambda *sizes: None)
     with pytest.raises(ParameterError, match="no C compiler"):
         train(P, Training(**SHORT), [0], kernel="fused")
     assert train(P, Training(**SHORT), [0]).made_with["kernel"] == "torch"

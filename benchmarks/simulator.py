@@ -1,0 +1,171 @@
+"""Seconds per full-batch epoch and peak memory: the simulator against the plain reference.
+
+    python benchmarks/simulator.py [--sizes main large] [--rounds 7] [--out FILE]
+
+All variants take turns in one process, one thread, timed in CPU seconds, best of the rounds, so
+that what else the machine does changes the ratios little. An epoch is gradient and step. The floor
+is what the arithmetic alone would take: the flops of the sparse problem at the speed of a large
+matrix product, and its exponentials at the speed of exp on an array in the cache. Memory is the
+rise of the process's peak over a few epochs (Linux only), each variant in a process of its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, TensorDataset
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from benchmarks.plain import PlainTransformer, loss
+from meanfield.parameters import Parameters
+from simulate import fused
+from simulate.grouped import Grouped
+from simulate.model import Transformer
+from simulate.optimizer import Optimizer
+from simulate.settings import Training
+from simulate.task import make
+from simulate.train import gradient, learnable
+
+SIZES = {"main": {"N": 20, "T": 10}, "large": {"N": 50, "T": 20}}
+VARIANTS = ("plain", "torch", "fused")
+
+
+def epoch_of(variant: str, p: Parameters) -> Callable[[], object]:
+    """Return a function that trains one model for one epoch."""
+    task = make(p, Training(), [0])
+    if variant == "plain":
+        return plain_epoch(p, task.train.actions[0], task.train.states[0])
+    model = Transformer(p, task, dtype=torch.float32)
+    optimizer = Optimizer("sgd", p.lr, 0.0)
+    cpu = torch.device("cpu")
+    data = (
+        fused.Fused(task.train, N=p.N, K=p.K, dtype=torch.float32)
+        if variant == "fused"
+        else Grouped(task.train, N=p.N, K=p.K, dtype=torch.float32, device=cpu)
+    )
+
+    def epoch() -> None:
+        optimizer.step(learnable(model), gradient(model, data, task.train))
+
+    return epoch
+
+
+def plain_epoch(p: Parameters, actions: np.ndarray, states: np.ndarray) -> Callable[[], object]:
+    """Return the epoch of a student's script: module, data loader, autograd, torch's optimizer."""
+    tokens = np.concatenate([actions.astype(np.int64), p.K + states.astype(np.int64)], 1)
+    model = PlainTransformer(N=p.N, K=p.K, T=p.T, d_head=p.d_head, frequencies=p.frequencies)
+    loader = DataLoader(TensorDataset(torch.as_tensor(tokens)), batch_size=len(tokens))
+    optimizer = torch.optim.SGD(model.parameters(), lr=p.lr)
+
+    def epoch() -> None:
+        for (batch,) in loader:
+            optimizer.zero_grad()
+            loss(model, batch).backward()
+            optimizer.step()
+
+    return epoch
+
+
+def floor(p: Parameters, n: int) -> float:
+    """Return the CPU seconds that the arithmetic of an epoch takes at this machine's own best."""
+    a, b = torch.randn(2, 768, 768).unbind()
+    x = torch.randn(2048)
+    flops = 2 * 768**3 / best([lambda: a @ b], rounds=9)[0]
+    exps = 100 * 2048 / best([lambda: [x.exp() for _ in range(100)]], rounds=9)[0]
+    rows = n * p.T
+    # a row of logits is T columns of N added up, weighted; twice as much again backwards
+    return 3 * 2 * rows * p.T * p.N / flops + rows * p.N / exps
+
+
+def best(functions: list[Callable[[], object]], *, rounds: int) -> list[float]:
+    """Return the least CPU seconds of each function, taking turns."""
+    seconds = [[] for _ in functions]  # type: list[list[float]]
+    for turn in range(rounds + 1):
+        for index, function in enumerate(functions):
+            began = time.process_time()
+            function()
+            if turn:  # the first warms up
+                seconds[index].append(time.process_time() - began)
+    return [min(values) for values in seconds]
+
+
+def memory(variant: str, p: Parameters) -> float:
+    """Return by how many MB the peak rises over three epochs, measured in this process."""
+    epoch = epoch_of("plain", p) if variant == "plain" else None
+    task = make(p, Training(), [0])
+    Path("/proc/self/clear_refs").write_text("5")  # forget the peak so far
+    before = _peak()
+    epoch = epoch or epoch_of(variant, p)
+    for _ in range(3):
+        epoch()
+    del task
+    return _peak() - before
+
+
+def _peak() -> float:
+    status = Path("/proc/self/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0]) / 1024
+
+
+def measure(size: str, rounds: int) -> dict[str, Any]:
+    """Return seconds, ratios and memory of every variant at one size."""
+    p = Parameters(**SIZES[size])
+    seconds = dict(
+        zip(VARIANTS, best([epoch_of(v, p) for v in VARIANTS], rounds=rounds), strict=True)
+    )
+    peaks = {}
+    for variant in VARIANTS:
+        command = [sys.executable, __file__, "--memory", variant, "--sizes", size]
+        answer = subprocess.run(command, capture_output=True, text=True, check=True)
+        peaks[variant] = float(answer.stdout)
+    return {
+        "size": size,
+        "milliseconds": {name: 1e3 * value for name, value in seconds.items()},
+        "floor_milliseconds": 1e3 * floor(p, Training().n_train),
+        "times_faster_than_plain": {v: seconds["plain"] / seconds[v] for v in VARIANTS},
+        "extra_megabytes": peaks,
+    }
+
+
+def main() -> None:
+    """Print a table; write JSON if asked to."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--sizes", nargs="+", choices=SIZES, default=list(SIZES))
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--out", type=Path)
+    parser.add_argument("--memory", choices=VARIANTS, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    if options.memory:
+        print(memory(options.memory, Parameters(**SIZES[options.sizes[0]])))
+        return
+    results = [measure(size, options.rounds) for size in options.sizes]
+    print(f"{'size':8}{'variant':10}{'ms/epoch':>10}{'x plain':>10}{'x floor':>10}{'MB':>8}")
+    for result in results:
+        for variant in VARIANTS:
+            ms = result["milliseconds"][variant]
+            print(
+                f"{result['size']:8}{variant:10}{ms:10.2f}"
+                f"{result['times_faster_than_plain'][variant]:10.1f}"
+                f"{ms / result['floor_milliseconds']:10.1f}"
+                f"{result['extra_megabytes'][variant]:8.1f}"
+            )
+        print(f"{result['size']:8}{'floor':10}{result['floor_milliseconds']:10.2f}")
+    if options.out:
+        machine = {"machine": platform.machine(), "torch": torch.__version__}
+        options.out.write_text(json.dumps({**machine, "results": results}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
