@@ -218,7 +218,7 @@ def _make_folder(folder: Path) -> None:
 
 def out_of_memory(error: BaseException) -> bool:
     """Whether memory ran out, on the CPU or the GPU."""
-    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or (
+    return isinstance(error, (MemoryError, torch.cuda.OutOfMemoryError)) or (
         "can't allocate memory" in str(error)
     )
 

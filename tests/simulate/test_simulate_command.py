@@ -42,7 +42,7 @@ def test_a_named_set_with_overrides(tmp_path: Path) -> None:
     options = cli.parser().parse_args(arguments)
     parameters, training = cli.chosen(options)
     assert (parameters.N, parameters.K, parameters.rope_spacing) == (7, 7, "linear")
-    assert (training.optimizer, training.n_train, training.batch_size) == ("adamw", 50, 50)
+    assert (training.n_test, training.n_train, training.batch_size) == (1024, 50, 50)
     assert not training.fix_embedding
 
 
