@@ -226,7 +226,8 @@ def out_of_memory(error: BaseException) -> bool:
 def summary(run: Run, path: Path, seconds: float) -> str:
     """Return what came out, in two lines."""
     alive = [seed not in run.diverged for seed in run.seeds.tolist()]
-    done = f"{len(run.seeds)} seeds, {run.epoch[-1]} epochs in {seconds:.1f} s"
+    count = "1 seed" if len(alive) == 1 else f"{len(alive)} seeds"
+    done = f"{count}, {run.epoch[-1]} epochs in {seconds:.1f} s"
     if any(alive):
         R, rollout = (curve[alive, -1] for curve in (run.R, run.rollout_accuracy))
         done += f": R {R.mean():.4f}, rollout accuracy {rollout.mean():.4f}"
