@@ -115,9 +115,8 @@ def overlaps(W: Tensor, permutations: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     W: (B, K, N, N). permutations: (B, K, N), int64.
     """
     _, K, N, _ = W.shape
-    P = nn.functional.one_hot(permutations, N).to(W.dtype)  # P[k, x, n]
-    by_state = W.transpose(2, 3)
-    own = (by_state * P).sum((1, 2, 3), dtype=torch.float64)
-    every = (by_state.sum(1) * P.sum(1)).sum((1, 2), dtype=torch.float64)
-    C = W.sum((1, 2, 3), dtype=torch.float64) / (N * K)
-    return own / (N * K), (every - own) / (N * K * (K - 1)), C
+    by_state = W.transpose(2, 3).double()
+    P = nn.functional.one_hot(permutations, N).to(by_state)  # P[k, x, n]
+    own = (by_state * P).sum((1, 2, 3))
+    every = (by_state.sum(1) * P.sum(1)).sum((1, 2))
+    return own / (N * K), (every - own) / (N * K * (K - 1)), by_state.sum((1, 2, 3)) / (N * K)

@@ -115,12 +115,11 @@ def train(
         last = epoch == training.train_epochs
         if (epoch % training.eval_every == 0 or last) and epoch not in epochs[-1:]:
             measured = measure(model, task, train_data, test_data)
-            ends = torch.where(broken == 0, epoch, broken).tolist()
-            for index, seed in enumerate(seeds):
-                if seed not in diverged and not all_finite(measured, index):
-                    diverged[seed] = ends[index]
+            for index, (seed, at) in enumerate(zip(seeds, broken.tolist(), strict=True)):
+                if seed not in diverged and (at or not all_finite(measured, index)):
+                    diverged[seed] = at or epoch
                     say(
-                        f"seed {seed} diverged at epoch {ends[index]}: its numbers are no longer "
+                        f"seed {seed} diverged at epoch {at or epoch}: its numbers are no longer "
                         f"finite; it is stopped, try a smaller lr such as {parameters.lr / 4:g}"
                     )
                 for name in HISTORY if seed in diverged else ():
@@ -192,8 +191,8 @@ def learnable(model: Transformer) -> dict[str, nn.Parameter]:
 
 def finite(model: Transformer) -> Tensor:
     """Return for each seed whether all its weights are finite, (B,)."""
-    sums = [weight.detach().flatten(1).sum(1) for weight in model.parameters()]
-    return torch.stack([torch.isfinite(value) for value in sums]).all(0)
+    weights = [torch.isfinite(weight.detach()).flatten(1).all(1) for weight in model.parameters()]
+    return torch.stack(weights).all(0)
 
 
 def all_finite(measured: dict[str, NDArray[Any]], index: int) -> bool:

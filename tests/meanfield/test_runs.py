@@ -158,9 +158,9 @@ def test_an_inconsistent_run_cannot_be_made(changes: dict[str, Any], words: str)
 def test_a_diverged_seed_is_marked(tmp_path: Path) -> None:
     Q = np.zeros((2, 3))
     Q[1, 1:] = np.nan
-    run = a_run(Q=Q, diverged={7: 4})
+    run = a_run(Q=Q, diverged={7: 10})
     run.save(tmp_path / "run.npz")
-    assert read_run(tmp_path / "run.npz").diverged == {7: 4}
+    assert read_run(tmp_path / "run.npz").diverged == {7: 10}
     with pytest.raises(RunFileError, match="Q of seed 7"):
         dataclasses.replace(run, diverged={4: 4})
 

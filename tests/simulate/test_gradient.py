@@ -123,6 +123,17 @@ def test_statistics_are_those_of_the_literal_logits(kernel: str) -> None:
         assert found.other_logit_std[seed] == pytest.approx(other.std(), rel=1e-12)
 
 
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_of_equal_logits_the_first_state_is_predicted(kernel: str) -> None:
+    p = SIZES[1]
+    _, task = task_of(p)
+    A, W = Transformer(p, task).attention(), torch.zeros(3, p.K, p.N, p.N, dtype=torch.float64)
+    found = data(kernel, task, p)
+    first = task.train.states == 0
+    assert found.statistics(A, W).accuracy.tolist() == first[..., 1:].mean((1, 2)).tolist()
+    assert found.rollout(A, W).tolist() == first[..., -1].mean(1).tolist()
+
+
 def half_trained(p: Parameters, task: Task) -> Transformer:
     """A model between guessing and knowing, so that its rollouts go wrong here and there."""
     model = Transformer(p, task)
@@ -163,9 +174,10 @@ def test_rollouts_generate_token_by_token(kernel: str) -> None:
         assert float(found[seed]) == wanted
 
 
-def test_order_parameters_and_gradient_of_R_from_their_definitions() -> None:
+@pytest.mark.parametrize("d_embed", [1, 2])
+def test_order_parameters_and_gradient_of_R_from_their_definitions(d_embed: int) -> None:
     p = SIZES[1]
-    settings, task = task_of(p)
+    settings, task = task_of(p, d_embed=d_embed)
     model = half_trained(p, task)
     train, test = data("torch", task, p), Grouped(task.test, N=p.N, K=p.K, dtype=torch.float64,
                                                   device=CPU)  # fmt: skip
@@ -180,7 +192,7 @@ def test_order_parameters_and_gradient_of_R_from_their_definitions() -> None:
         off = overlap.sum() - np.trace(overlap)
         assert found["S"][seed] == pytest.approx(off / (p.K * (p.K - 1) * p.N), rel=1e-11)
         assert found["C"][seed] == pytest.approx(W[seed].sum() / (p.K * p.N), rel=1e-11)
-        literal = with_weights(PlainTransformer, model, seed, p)
+        literal = with_weights(EmbeddingTransformer, model, seed, p, d_embed=d_embed)
         A = literal.attention(tokens(task.train, seed, p.K))[0, p.T : 2 * p.T, : p.T]
         R = A.diagonal().mean()
         R.backward()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from meanfield.runs import ARRAYS, MEASURED, Run, RunFileError, checkpoint_of, r
 from simulate import fused, grouped
 from simulate import train as training_module
 from simulate.settings import Training
+from simulate.task import batches
 from simulate.train import train
 
 P = Parameters(N=6, K=5, T=4, d_head=8, lr=4.0)
@@ -158,6 +160,22 @@ def test_a_diverging_seed_is_stopped_and_the_others_go_on(
         assert np.all(np.isnan(getattr(run, name)[1, late])), name
         np.testing.assert_allclose(getattr(run, name)[[0, 2]], getattr(wanted, name), rtol=1e-6)
     assert read_run(path).diverged == run.diverged
+    often = train(P, replace(training, eval_every=1), [0, 1, 2], kernel=kernel)
+    assert often.diverged == run.diverged
+    assert np.isfinite(often.R[1, epoch - 1])
+    assert np.isnan(often.R[1, epoch])
+
+
+def test_every_epoch_has_its_own_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+
+    def recorded(training: Training, seeds: Any, epoch: int) -> Any:
+        asked.append(epoch)
+        return batches(training, seeds, epoch)
+
+    monkeypatch.setattr(training_module, "batches", recorded)
+    train(P, Training(**{**SHORT, "train_epochs": 3}, batch_size=40), [0])
+    assert asked == [0, 1, 2]
 
 
 def test_training_ends_when_every_seed_has_diverged() -> None:
