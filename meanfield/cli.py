@@ -10,9 +10,10 @@ from typing import Any, NoReturn
 
 from meanfield import closures, dynamics, plot, trust
 from meanfield.dynamics import SolverError
+from meanfield.files import FileError, check_writable
 from meanfield.parameters import SPACINGS, ParameterError, Parameters
 from meanfield.prediction import predict
-from meanfield.trajectory import Trajectory, TrajectoryFileError, check_writable
+from meanfield.trajectory import Trajectory
 
 CITATION = """\
 @misc{forner2026learning,
@@ -193,7 +194,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             trajectory.to_npz(options.npz)
         if options.plot is not None:
             plot.plot(trajectory, options.plot)
-    except (ParameterError, TrajectoryFileError, SolverError) as error:
+    except (ParameterError, FileError, SolverError) as error:
         command.error(str(error))
     if options.json:
         told = {**trajectory.to_dict(), "trust": ", ".join(_trust(trajectory))}

@@ -7,8 +7,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from meanfield.files import writing
 from meanfield.parameters import ParameterError
-from meanfield.trajectory import Trajectory, writing
+from meanfield.trajectory import Trajectory
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

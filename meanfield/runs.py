@@ -7,11 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import struct
-import zipfile
-import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,8 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from meanfield.files import FileError, reading, writing
 from meanfield.parameters import Parameters
-from meanfield.trajectory import TrajectoryFileError, writing
 
 Array = NDArray[np.float64]
 
@@ -43,10 +38,6 @@ ARRAYS = (
     "k_end", "W_end",
 )  # fmt: skip
 CHECKPOINT = ".checkpoint.npz"
-
-
-class RunFileError(ValueError):
-    """A file that does not hold a whole run, or could not be written."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -113,14 +104,14 @@ class Run:
         }  # fmt: skip
         for name, shape in shapes.items():
             if getattr(self, name).shape != shape:
-                raise RunFileError(f"{name} has shape {getattr(self, name).shape}, not {shape}")
+                raise ValueError(f"{name} has shape {getattr(self, name).shape}, not {shape}")
         if not E or self.epoch[0] != 0 or not np.all(np.diff(self.epoch) > 0):
-            raise RunFileError("its epochs do not increase from 0")
+            raise ValueError("its epochs do not increase from 0")
         for index, seed in enumerate(self.seeds):
             before = self.epoch < self.diverged.get(int(seed), np.iinfo(np.int64).max)
             for name in (*MEASURED, "attention"):
                 if not np.all(np.isfinite(getattr(self, name)[index, before])):
-                    raise RunFileError(f"{name} of seed {seed} holds values that are not finite")
+                    raise ValueError(f"{name} of seed {seed} holds values that are not finite")
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the file, whole or not at all."""
@@ -136,23 +127,21 @@ class Run:
         }
         arrays = {name: getattr(self, name) for name in ARRAYS}
         arrays.update({f"state/{name}": value for name, value in self.state.items()})
-        with _errors(path), writing(path) as file:
+        with writing(path) as file:
             np.savez(file, allow_pickle=False, about=np.array(json.dumps(about)), **arrays)
 
 
 def read_run(path: str | os.PathLike[str], *, unfinished: bool = False) -> Run:
-    """Read a run file; RunFileError, in one sentence, on any file that is not a whole one.
+    """Read a run file; FileError, in one sentence, on any file that is not a whole one.
 
     unfinished: accept the checkpoint of a run that is still under way.
     """
-    with _errors(path):
-        # opened here, as numpy leaves a broken file open
-        with open(path, "rb") as whole, np.load(whole, allow_pickle=False) as file:
-            about = json.loads(str(file["about"]))
-            if (about["format"], about["version"]) != (FORMAT, VERSION):
-                raise ValueError(f"it says {about['format']!r}, version {about['version']}")
-            arrays = {name: file[name] for name in ARRAYS}
-            state = {name[6:]: file[name] for name in file.files if name.startswith("state/")}
+    with reading(path, "run file") as file:
+        about = json.loads(str(file["about"]))
+        if (about["format"], about["version"]) != (FORMAT, VERSION):
+            raise ValueError(f"it says {about['format']!r}, version {about['version']}")
+        arrays = {name: file[name] for name in ARRAYS}
+        state = {name[6:]: file[name] for name in file.files if name.startswith("state/")}
         run = Run(
             parameters=Parameters(**about["parameters"]),
             training=about["training"],
@@ -163,7 +152,7 @@ def read_run(path: str | os.PathLike[str], *, unfinished: bool = False) -> Run:
             **arrays,
         )
     if not run.complete and not unfinished:
-        raise RunFileError(
+        raise FileError(
             f"{os.fspath(path)} is the checkpoint of an unfinished run, at epoch {run.epoch[-1]}; "
             "resume the run to finish it"
         )
@@ -171,32 +160,15 @@ def read_run(path: str | os.PathLike[str], *, unfinished: bool = False) -> Run:
 
 
 def read_runs(folder: str | os.PathLike[str]) -> list[Run]:
-    """Read every run file of a folder, checkpoints left out; RunFileError if there is none."""
+    """Read every run file of a folder, checkpoints left out; FileError if there is none."""
     paths = [
         path for path in sorted(Path(folder).glob("*.npz")) if not path.name.endswith(CHECKPOINT)
     ]
     if not paths:
-        raise RunFileError(f"{os.fspath(folder)} holds no run files")
+        raise FileError(f"{os.fspath(folder)} holds no run files")
     return [read_run(path) for path in paths]
 
 
 def checkpoint_of(path: str | os.PathLike[str]) -> Path:
     """Return where the checkpoint of the run file ``path`` lies."""
     return Path(path).with_suffix(CHECKPOINT)
-
-
-@contextmanager
-def _errors(path: str | os.PathLike[str]) -> Iterator[None]:
-    """Turn whatever goes wrong with a file into one sentence."""
-    try:
-        yield
-    except TrajectoryFileError as error:
-        raise RunFileError(str(error)) from None
-    except FileNotFoundError:
-        raise RunFileError(f"{os.fspath(path)} does not exist") from None
-    except (
-        ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RuntimeError,
-        OSError, EOFError, MemoryError, struct.error, zlib.error, zipfile.BadZipFile,
-    ) as error:  # fmt: skip
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise RunFileError(f"{os.fspath(path)} is not a whole run file ({reason})") from None

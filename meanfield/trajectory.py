@@ -7,13 +7,8 @@ import io
 import json
 import math
 import os
-import tempfile
-import zipfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +16,7 @@ from scipy.special import logit
 
 from meanfield import generated
 from meanfield.dynamics import Start
+from meanfield.files import reading, writing
 from meanfield.parameters import Parameters
 
 Array = NDArray[np.float64]
@@ -42,10 +38,6 @@ CURVES = (
 )
 COARSE = 15  # epochs to the onset below which training lags gradient flow by a tenth or more
 TIMES = ("heuristic_end_epoch", "onset_epoch", "rollout_half_epoch", "saturation_epoch")
-
-
-class TrajectoryFileError(ValueError):
-    """A file that does not hold a trajectory, or could not be written."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -202,13 +194,12 @@ class Trajectory:
 
     @classmethod
     def from_npz(cls, path: str | os.PathLike[str]) -> Trajectory:
-        """Read what to_npz wrote; TrajectoryFileError, in one sentence, on anything else."""
-        try:
-            with open(path, "rb") as raw, np.load(raw, allow_pickle=False) as file:
-                about = json.loads(str(file["about"]))
-                arrays = {name: file[name] for name in CURVES}
+        """Read what to_npz wrote; FileError, in one sentence, on anything else."""
+        with reading(path, "trajectory file") as file:
+            about = json.loads(str(file["about"]))
             if about["format"] != FORMAT or about["version"] != VERSION:
                 raise ValueError(f"it says {about['format']!r}, version {about['version']}")
+            arrays = {name: file[name] for name in CURVES}
             shapes = {array.shape for array in arrays.values()}
             if len(shapes) != 1 or len(next(iter(shapes))) != 1:
                 raise ValueError("its curves differ in length")
@@ -223,18 +214,6 @@ class Trajectory:
                 **{name: about[name] for name in TIMES},
                 **arrays,
             )
-        except (
-            OSError,
-            ValueError,
-            KeyError,
-            TypeError,
-            EOFError,
-            AttributeError,
-            zipfile.BadZipFile,
-        ) as error:
-            raise TrajectoryFileError(
-                f"{os.fspath(path)} is not a whole trajectory file ({_one_line(error)})"
-            ) from None
 
     def _about(self) -> dict[str, Any]:
         return {
@@ -249,42 +228,6 @@ class Trajectory:
         }
 
 
-def check_writable(path: str | os.PathLike[str]) -> None:
-    """Raise TrajectoryFileError if ``path`` plainly cannot be written; writes nothing."""
-    folder = Path(path).parent
-    if Path(path).is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
-        raise TrajectoryFileError(
-            f"{os.fspath(path)} cannot be written; name a file in a folder that exists and that "
-            "you may write to"
-        )
-
-
-@contextmanager
-def writing(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
-    """Open a file that appears under ``path`` only once it is written whole."""
-    check_writable(path)
-    try:
-        handle, temporary = tempfile.mkstemp(dir=Path(path).parent, prefix=".", suffix=".part")
-    except OSError as error:
-        raise TrajectoryFileError(
-            f"{os.fspath(path)} cannot be written: {error.strerror}"
-        ) from None
-    try:
-        with os.fdopen(handle, "wb") as file:
-            yield file
-        os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
-
-
 def _number(value: float) -> str:
     """Format a number to four digits or so, without a tail of noughts."""
     return f"{value:.4g}" if abs(value) < 1000 or abs(value) >= 1e7 else f"{value:.0f}"
@@ -293,7 +236,3 @@ def _number(value: float) -> str:
 def _small(value: float) -> str:
     """Format a number of order 1: four decimals, unless that would show a small one as nought."""
     return f"{value:.4f}" if abs(value) >= 1e-3 or value == 0 else f"{value:.2e}"
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split()) or type(error).__name__

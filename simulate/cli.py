@@ -14,8 +14,9 @@ from typing import Any, NoReturn
 import torch
 from tqdm import tqdm
 
+from meanfield.files import FileError
 from meanfield.parameters import SPACINGS, ParameterError, Parameters
-from meanfield.runs import Run, RunFileError, checkpoint_of, read_run
+from meanfield.runs import Run, checkpoint_of, read_run
 from simulate.settings import INTEGRATORS, OPTIMIZERS, SETS, Training, digest, named
 from simulate.train import DTYPES, KERNELS, train
 
@@ -126,7 +127,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         parameters, training = chosen(options)
         seeds = list(options.seeds) if options.seed is None else [options.seed]
         return _train(parameters, training, seeds, options)
-    except (ParameterError, RunFileError) as error:
+    except (ParameterError, FileError) as error:
         command.error(str(error))
     except KeyboardInterrupt:
         print(
@@ -186,7 +187,7 @@ def _train(
     if not (options.resume or options.overwrite):
         for old in (path, checkpoint_of(path)):
             if old.exists():
-                raise RunFileError(f"{old} exists: give --resume to go on, or --overwrite")
+                raise FileError(f"{old} exists: give --resume to go on, or --overwrite")
     with _Bar(training) as bar:
         began = time.perf_counter()
         try:
@@ -213,7 +214,7 @@ def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise RunFileError(f"the folder {folder} cannot be made: {error.strerror}") from None
+        raise FileError(f"the folder {folder} cannot be made: {error.strerror}") from None
 
 
 def out_of_memory(error: BaseException) -> bool:

@@ -14,8 +14,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from meanfield.files import FileError
 from meanfield.parameters import ParameterError, Parameters
-from meanfield.runs import MEASURED, Run, RunFileError, checkpoint_of, read_run
+from meanfield.runs import MEASURED, Run, checkpoint_of, read_run
 from simulate import fused
 from simulate.grouped import Grouped
 from simulate.model import Transformer
@@ -55,7 +56,7 @@ def train(
     report: called with the epoch and the measured arrays at every evaluation.
     say: called with a sentence when a seed diverges.
 
-    Raises ParameterError for what cannot be, RunFileError for a checkpoint of another run.
+    Raises ParameterError for what cannot be, FileError for a checkpoint of another run.
     """
     where = torch_device(device)
     if dtype not in DTYPES:
@@ -282,7 +283,7 @@ def _check_same(
     settings: dict[str, str],
     path: Path,
 ) -> None:
-    """Raise RunFileError if a checkpoint is not of this very run."""
+    """Raise FileError if a checkpoint is not of this very run."""
     wanted = {**asdict(parameters), **asdict(training), "seeds": list(seeds), **settings}
     found = {
         **asdict(old.parameters), **old.training, "seeds": old.seeds.tolist(),
@@ -290,7 +291,7 @@ def _check_same(
     }  # fmt: skip
     for name, value in wanted.items():
         if found.get(name) != value:
-            raise RunFileError(
+            raise FileError(
                 f"{path} was begun with {name} = {found.get(name)!r}, not {value!r}: resume with "
                 "the same settings, or start again elsewhere"
             )

@@ -3,6 +3,7 @@ import xml.etree.ElementTree as ElementTree
 import pytest
 
 from meanfield import ParameterError, Parameters, plot, predict
+from meanfield.files import FileError
 
 pytest.importorskip("matplotlib")
 
@@ -63,6 +64,6 @@ def test_a_failed_plot_leaves_nothing(run, tmp_path, monkeypatch):
         raise OSError("disk full")
 
     monkeypatch.setattr("matplotlib.figure.Figure.savefig", fail)
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(FileError, match="cannot be written: disk full"):
         plot.plot(run, tmp_path / "run.png")
     assert list(tmp_path.iterdir()) == []

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 import torch
 
+from meanfield.files import FileError
 from meanfield.parameters import ParameterError, Parameters
-from meanfield.runs import ARRAYS, MEASURED, Run, RunFileError, checkpoint_of, read_run
+from meanfield.runs import ARRAYS, MEASURED, Run, checkpoint_of, read_run
 from simulate import fused, grouped
 from simulate import train as training_module
 from simulate.settings import Training
@@ -120,12 +121,12 @@ def test_a_checkpoint_of_another_run_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(KeyboardInterrupt):
         train(P, Training(**SHORT), [0], path=path, report=stop)
-    with pytest.raises(RunFileError, match="was begun with seeds = \\[0\\], not \\[1\\]"):
+    with pytest.raises(FileError, match="was begun with seeds = \\[0\\], not \\[1\\]"):
         train(P, Training(**SHORT), [1], path=path, resume=True)
-    with pytest.raises(RunFileError, match="was begun with dtype = 'float32', not 'float64'"):
+    with pytest.raises(FileError, match="was begun with dtype = 'float32', not 'float64'"):
         train(P, Training(**SHORT), [0], path=path, resume=True, dtype="float64")
     other = Training(**{**SHORT, "weight_decay": 0.5})
-    with pytest.raises(RunFileError, match=r"was begun with weight_decay = 0.0, not 0.5"):
+    with pytest.raises(FileError, match=r"was begun with weight_decay = 0.0, not 0.5"):
         train(P, other, [0], path=path, resume=True)
 
 
