@@ -67,7 +67,8 @@ def writing(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
         with suppress(FileNotFoundError):
             os.unlink(temporary)
         if isinstance(error, OSError):
-            raise FileError(f"{os.fspath(path)} cannot be written: {error.strerror or error}") from None
+            why = error.strerror or error
+            raise FileError(f"{os.fspath(path)} cannot be written: {why}") from None
         raise
 
 
