@@ -25,10 +25,7 @@ ALSO = {
     "derivations/report.py": {"latex2mathml"},
     "figures/__main__.py": {"simulate"},
 }
-LAZY = {
-    "meanfield": {"matplotlib", "tabulate", "derivations"},
-    "simulate": {"numba", "triton"},
-}
+LAZY = {"meanfield": {"matplotlib", "tabulate", "derivations"}}
 
 
 def imports(path: Path) -> tuple[set[str], set[str]]:
