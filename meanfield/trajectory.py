@@ -131,9 +131,13 @@ class Trajectory:
         accurate = [each for each in (self.rollout_half_epoch, self.saturation_epoch) if each]
         told = []
         if accurate and min(accurate) < onset:
+            why = {
+                "theory": "few actions: the wrong logits are not independent Gaussians",
+                "constant": "constant variances leave out the spread that training adds",
+            }
             told.append(
-                "accuracies before the attention onset are not to be trusted (few actions: the "
-                "wrong logits are not independent Gaussians)"
+                "accuracies before the attention onset are not to be trusted "
+                f"({why[self.variances]})"
             )
         if 0 < onset < COARSE:
             told.append(
