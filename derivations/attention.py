@@ -24,10 +24,12 @@ from derivations.attention_model import (
 )  # fmt: skip
 from derivations.definitions import attention, retrieval
 from derivations.equation import Kind, Status, Step, check, equation, require, tested_with_torch
-from derivations.loss import attention_drive
+from derivations.logits import margin, mean_correct_logit
+from derivations.loss import attention_drive, mean_field_loss
 from derivations.sums import contract, numbers
 from derivations.symbols import (
     A,
+    Delta,
     F,
     G,
     K,
@@ -48,6 +50,7 @@ from derivations.symbols import (
     r,
     t,
     u,
+    y_c,
 )  # fmt: skip
 
 delta = sp.KroneckerDelta
@@ -63,6 +66,7 @@ M_cos = sp.IndexedBase(r"M^{\cos}", real=True)  # block r of M is [[M_cos, -M_si
 M_sin = sp.IndexedBase(r"M^{\sin}", real=True)
 R_dot = sp.Symbol(r"\dot{R}", real=True)  # dR/dt
 weight = sp.Symbol("w", real=True)  # any one entry of query or key
+weight_change = sp.Symbol(r"\Delta w", real=True)  # its change in one step
 weight_dot = sp.Symbol(r"\dot{w}", real=True)  # dw/dt
 grad_R = sp.Symbol(r"\nabla R", real=True)  # derivative of R in any one weight
 grad_u = sp.IndexedBase(r"\nabla u", real=True)  # grad_u[i, j]: derivative of u_ij in that weight
@@ -232,15 +236,20 @@ def insert_logit_slope(retrieval_gradient: sp.Eq, slope: sp.Expr) -> sp.Expr:
 # --- R in training time --------------------------------------------------------------------------
 
 
-@equation("60", "Retrieval under gradient flow")
-def retrieval_flow() -> Iterator[Step]:
+@equation("13b", "Gradient step on a query or key weight", status=Status.DEFINITION)
+def weight_step() -> Iterator[Step]:
+    yield "Downhill on the mean-field loss", sp.Eq(weight_change, -eta * sp.Derivative(L, weight))
+
+
+@equation("60", "Retrieval under gradient flow", follows_from=(weight_step,))
+def retrieval_flow(weight_step: sp.Eq) -> Iterator[Step]:
     q_t, k_t = (sp.Function(name)(r, t) for name in "qk")
     R_t = sp.Function("R")(q_t, k_t)
     chain = sp.diff(R_t, t)
     yield "Chain rule for the two weights of entry r", chain
     parts = []
     for moving, vector in ((q_t, query), (k_t, key)):
-        move = -eta * sp.Derivative(L, vector[r])
+        move = weight_step.rhs.xreplace({weight: vector[r]})
         yield "One epoch moves a weight by", move
         per_time = move / eta
         parts.append((sp.Derivative(moving, t), per_time))
@@ -254,10 +263,14 @@ def retrieval_flow() -> Iterator[Step]:
 @equation(
     "61",
     "Retrieval driven by the loss",
-    follows_from=(retrieval_flow,),
+    follows_from=(retrieval_flow, mean_field_loss, margin, mean_correct_logit),
     note="In time t = eta * epoch. In units of NK eta epochs the right side gets a factor NK.",
 )
-def retrieval_drive(retrieval_flow: sp.Eq) -> Iterator[Step]:
+def retrieval_drive(
+    retrieval_flow: sp.Eq, mean_field_loss: sp.Eq, margin: sp.Eq, mean_correct_logit: sp.Eq
+) -> Iterator[Step]:
+    lead = margin.rhs.subs(y_c, mean_correct_logit.rhs)
+    yield "The loss in the order parameters", mean_field_loss.rhs.subs(Delta, lead)
     R_w = sp.Function("R")(weight)
     chain = sp.diff(sp.Function("L")(R_w), weight)
     yield "Queries and keys enter the loss through R alone", chain
@@ -275,11 +288,12 @@ def retrieval_drive(retrieval_flow: sp.Eq) -> Iterator[Step]:
     )
 
 
-@equation("61c", "Flow of one weight")
-def weight_flow() -> Iterator[Step]:
+@equation("61c", "Flow of one weight", follows_from=(weight_step,))
+def weight_flow(weight_step: sp.Eq) -> Iterator[Step]:
     R_w = sp.Function("R")(weight)
     L_w = sp.Function("L")(R_w)
-    velocity = -eta * sp.diff(L_w, weight) / eta
+    slope = {sp.Derivative(L, weight): sp.diff(L_w, weight)}
+    velocity = weight_step.rhs.xreplace(slope) / eta
     yield "Minus the gradient of the loss, which sees the weight through R alone", velocity
     named = ((sp.Derivative(L_w, R_w), -F), (sp.Derivative(R_w, weight), sp.Derivative(R, weight)))
     yield "With the drive F = -dL/dR", sp.Eq(weight_dot, velocity.subs(named))
