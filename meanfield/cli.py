@@ -6,9 +6,10 @@ import argparse
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
-from typing import Any, NoReturn
+from typing import Any
 
 from meanfield import closures, dynamics, plot, trust
+from meanfield.arguments import Parser, integer, number
 from meanfield.dynamics import SolverError
 from meanfield.files import FileError, check_writable
 from meanfield.parameters import SPACINGS, ParameterError, Parameters
@@ -45,29 +46,9 @@ START = ("R0", "Q0", "S0", "C")
 SETTINGS = ("epochs", "points", "closure", "variances", "sigma_c", "sigma_o", "thermodynamic_limit")
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        """Say one sentence, without the usage that argparse puts before it."""
-        self.exit(2, f"{self.prog}: {message}\n")
-
-
-def _integer(text: str) -> int:
-    try:
-        return int(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"must be an integer, not {text!r}") from None
-
-
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"must be a number, not {text!r}") from None
-
-
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
-    result = _Parser(
+    result = Parser(
         prog="python -m meanfield.predict",
         description=DESCRIPTION,
         epilog=EPILOG,
@@ -75,21 +56,21 @@ def parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     model = result.add_argument_group("model and training")
-    model.add_argument("--N", type=_integer, required=True, help="states, at least 2")
-    model.add_argument("--T", type=_integer, required=True, help="actions per sequence, at least 2")
+    model.add_argument("--N", type=integer, required=True, help="states, at least 2")
+    model.add_argument("--T", type=integer, required=True, help="actions per sequence, at least 2")
     model.add_argument(
-        "--K", type=_integer, help="permutations to choose from, 2 to N! (default: N)"
+        "--K", type=integer, help="permutations to choose from, 2 to N! (default: N)"
     )
     model.add_argument(
         "--d-head",
-        type=_integer,
+        type=integer,
         default=64,
         metavar="D",
         help="dimension of query and key, even (default: 64)",
     )
     model.add_argument(
         "--rope-theta",
-        type=_number,
+        type=number,
         default=10.0,
         metavar="BASE",
         help="base of the RoPE frequencies (default: 10)",
@@ -100,17 +81,17 @@ def parser() -> argparse.ArgumentParser:
         metavar="|".join(SPACINGS),
         help="how the frequencies are spaced (default: power)",
     )
-    model.add_argument("--lr", type=_number, default=2.0, help="learning rate (default: 2)")
+    model.add_argument("--lr", type=number, default=2.0, help="learning rate (default: 2)")
     model.add_argument(
         "--qk-variance",
-        type=_number,
+        type=number,
         default=1 / 3,
         metavar="VAR",
         help="variance of query and key entries at the start (default: 1/3)",
     )
     model.add_argument(
         "--w-init",
-        type=_number,
+        type=number,
         metavar="W",
         help="half-width of the uniform start of the logic matrices (default: 1/sqrt(N))",
     )
@@ -121,9 +102,9 @@ def parser() -> argparse.ArgumentParser:
         metavar="|".join(closures.CLOSURES),
         help="what stands for the attention gradient (default: linear)",
     )
-    theory.add_argument("--epochs", type=_number, help="where to end (default: past saturation)")
+    theory.add_argument("--epochs", type=number, help="where to end (default: past saturation)")
     theory.add_argument(
-        "--points", type=_integer, default=401, help="epochs in the curve (default: 401)"
+        "--points", type=integer, default=401, help="epochs in the curve (default: 401)"
     )
     theory.add_argument(
         "--variances",
@@ -133,13 +114,13 @@ def parser() -> argparse.ArgumentParser:
     )
     theory.add_argument(
         "--sigma-c",
-        type=_number,
+        type=number,
         metavar="SIGMA",
         help="deviation of the right logit, with --variances constant",
     )
     theory.add_argument(
         "--sigma-o",
-        type=_number,
+        type=number,
         metavar="SIGMA",
         help="deviation of every other logit, with --variances constant",
     )
@@ -159,7 +140,7 @@ def parser() -> argparse.ArgumentParser:
         ),
         strict=True,
     ):
-        begin.add_argument(f"--{name}", type=_number, metavar="X", help=meaning)
+        begin.add_argument(f"--{name}", type=number, metavar="X", help=meaning)
     out = result.add_argument_group("output")
     printed = out.add_mutually_exclusive_group()
     printed.add_argument("--json", action="store_true", help="print JSON instead of the report")

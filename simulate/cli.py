@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 import torch
 from tqdm import tqdm
 
+from meanfield.arguments import Parser, integer, number
 from meanfield.files import FileError
 from meanfield.parameters import SPACINGS, ParameterError, Parameters
 from meanfield.runs import Run, checkpoint_of, read_run
@@ -35,15 +36,9 @@ training goes on, renewed at every evaluation, from which --resume goes on. Exit
 seed diverged; 2 with one sentence on stderr; 130 if interrupted."""
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        """Say one sentence, without the usage that argparse puts before it."""
-        self.exit(2, f"{self.prog}: {message}\n")
-
-
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
-    result = _Parser(
+    result = Parser(
         prog="python -m simulate",
         description=DESCRIPTION,
         epilog=EPILOG,
@@ -67,30 +62,30 @@ def parser() -> argparse.ArgumentParser:
     which.add_argument("--overwrite", action="store_true", help="start again over old files")
 
     model = result.add_argument_group("model (unless given, as in the set)")
-    model.add_argument("--N", type=_integer, help="states, at least 2")
-    model.add_argument("--T", type=_integer, help="actions per sequence, at least 2")
-    model.add_argument("--K", type=_integer,
+    model.add_argument("--N", type=integer, help="states, at least 2")
+    model.add_argument("--T", type=integer, help="actions per sequence, at least 2")
+    model.add_argument("--K", type=integer,
                        help="permutations to choose from (default: N, if N is given)")  # fmt: skip
-    model.add_argument("--d-head", type=_integer, metavar="D",
+    model.add_argument("--d-head", type=integer, metavar="D",
                        help="dimension of query and key, even")  # fmt: skip
-    model.add_argument("--d-embed", type=_integer, metavar="D", help="embedding dimension")
-    model.add_argument("--rope-theta", type=_number, metavar="BASE",
+    model.add_argument("--d-embed", type=integer, metavar="D", help="embedding dimension")
+    model.add_argument("--rope-theta", type=number, metavar="BASE",
                        help="base of the RoPE frequencies")  # fmt: skip
     model.add_argument("--rope-spacing", metavar="|".join(SPACINGS),
                        help="how the frequencies are spaced")  # fmt: skip
-    model.add_argument("--qk-variance", type=_number, metavar="VAR",
+    model.add_argument("--qk-variance", type=number, metavar="VAR",
                        help="variance of query and key entries at the start")  # fmt: skip
-    model.add_argument("--w-init", type=_number, metavar="W",
+    model.add_argument("--w-init", type=number, metavar="W",
                        help="half-width of the uniform start of the logic matrices "
                        "(default: 1/sqrt(N), if N is given)")  # fmt: skip
 
     how = result.add_argument_group("training (unless given, as in the set)")
-    how.add_argument("--lr", type=_number, help="learning rate, or step of ssprk3")
+    how.add_argument("--lr", type=number, help="learning rate, or step of ssprk3")
     how.add_argument("--optimizer", metavar="|".join(OPTIMIZERS))
     how.add_argument("--integrator", metavar="|".join(INTEGRATORS),
                      help="ssprk3 follows the gradient flow by Runge-Kutta steps of size lr, three "
                      "gradients each (20 to 30 is good)")  # fmt: skip
-    how.add_argument("--weight-decay", type=_number, metavar="RATE")
+    how.add_argument("--weight-decay", type=number, metavar="RATE")
     how.add_argument("--fix-embedding", action=argparse.BooleanOptionalAction, default=None,
                      help="keep every embedding at 1")  # fmt: skip
     for name, text in (
@@ -100,7 +95,7 @@ def parser() -> argparse.ArgumentParser:
         ("train-epochs", "passes over the training data"),
         ("eval-every", "epochs between evaluations"),
     ):
-        how.add_argument(f"--{name}", type=_integer, metavar="COUNT", help=text)
+        how.add_argument(f"--{name}", type=integer, metavar="COUNT", help=text)
 
     machine = result.add_argument_group("machine")
     machine.add_argument("--device", default="auto", metavar="auto|cpu|cuda")
@@ -108,7 +103,7 @@ def parser() -> argparse.ArgumentParser:
                          help="of the logic matrices (default: float32)")  # fmt: skip
     machine.add_argument("--kernel", default="auto", metavar="|".join(KERNELS),
                          help="fused needs a C compiler and a CPU (default: auto)")  # fmt: skip
-    machine.add_argument("--threads", type=_integer, default=1,
+    machine.add_argument("--threads", type=integer, default=1,
                          help="CPU threads of torch (default: 1, which is fastest)")  # fmt: skip
     return result
 
@@ -261,20 +256,6 @@ class _Bar:
 
 def _interrupt(*_: object) -> NoReturn:
     raise KeyboardInterrupt
-
-
-def _integer(text: str) -> int:
-    try:
-        return int(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"must be an integer, not {text!r}") from None
-
-
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"must be a number, not {text!r}") from None
 
 
 def _seed(text: str) -> int:
