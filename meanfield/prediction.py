@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq
 from scipy.special import expit, logit
 
@@ -27,7 +27,7 @@ LONGEST = 4**10  # times the estimated onset: no horizon is chosen beyond it
 def predict(
     parameters: Parameters,
     *,
-    epochs: float | None = None,
+    epochs: float | ArrayLike | None = None,
     points: int = 401,
     closure: Any = "linear",
     R0: float | None = None,
@@ -41,8 +41,9 @@ def predict(
 ) -> Trajectory:
     """Return the training run that the mean-field theory predicts.
 
-    epochs: where the curve ends; None: past saturation, as far as it comes in reasonable time.
-    points: number of epochs in the curve, evenly spaced from 0.
+    epochs: where the curve ends, or an ascending array of the very epochs wanted; None: past
+        saturation, as far as it comes in reasonable time.
+    points: number of epochs in the curve, evenly spaced from 0, unless they are given one by one.
     closure: "linear" (71), "quadratic" (70), or a SymPy expression G(R, ...) of your own.
     R0, Q0, S0, C: the measured start; nominally R0 = 1/T, C = 0 and Q0 = S0 = C/N.
     variances: "theory" for the logit variances of the mean-field solution, "constant" for sigma_c
@@ -53,8 +54,11 @@ def predict(
     Raises ParameterError for what cannot be, SolverError if the equations cannot be solved.
     """
     start = dynamics.start(parameters, R0=R0, Q0=Q0, S0=S0, C=C)
-    if epochs is not None:
-        epochs = positive("epochs", epochs)
+    wanted = None
+    if isinstance(epochs, (list, tuple, np.ndarray)):
+        wanted = _ascending(epochs)
+        epochs = wanted[-1]
+    end = None if epochs is None else positive("epochs", epochs)
     if isinstance(points, bool) or not isinstance(points, int) or points < 2:
         raise ParameterError(f"points must be an integer of at least 2, not {points!r}")
     chosen = (
@@ -75,8 +79,8 @@ def predict(
             margin, *deviations(expit(logit_R), Q, S), parameters.N, parameters.T
         )
 
-    curve, epochs = _solve(parameters, chosen, start, rate, epochs, rollout_error)
-    steps = _steps(curve, epochs * parameters.lr)
+    curve, end = _solve(parameters, chosen, start, rate, end, rollout_error)
+    steps = _steps(curve, end * parameters.lr)
     logit_R_at_steps, wrong_at_steps = curve(steps)[0], rollout_error(curve, steps)
 
     def logit_R_reaches(goal: float) -> float | None:
@@ -91,7 +95,7 @@ def predict(
             t = _first_zero(above, steps, math.log(goal) - np.log(wrong_at_steps))
         return None if t is None else t / parameters.lr
 
-    epoch = np.linspace(0.0, epochs, points)
+    epoch = np.linspace(0.0, end, points) if wanted is None else wanted
     logit_R, Q, S = curve(np.minimum(epoch * parameters.lr, curve.end))
     R, retrieval_error = expit(logit_R), expit(-logit_R)
     margin = _margin(parameters, start, logit_R, Q, S)
@@ -121,6 +125,16 @@ def predict(
         rollout_half_epoch=rollout_error_falls_to(0.5),
         saturation_epoch=rollout_error_falls_to(SATURATED),
     )
+
+
+def _ascending(epochs: Any) -> Array:
+    """Return the epochs as an array; ParameterError unless they ascend from 0 or later."""
+    wanted = np.asarray(epochs, float)
+    if wanted.ndim != 1 or not wanted.size or not np.all(np.isfinite(wanted)):
+        raise ParameterError(f"epochs must be a number or a list of finite numbers, not {epochs!r}")
+    if wanted[0] < 0 or np.any(np.diff(wanted) <= 0):
+        raise ParameterError(f"a list of epochs must ascend from 0 or later, not {epochs!r}")
+    return wanted
 
 
 def _margin(parameters: Parameters, start: Start, logit_R: Any, Q: Any, S: Any) -> Array:

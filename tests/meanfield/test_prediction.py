@@ -49,6 +49,15 @@ def test_marked_epochs_lie_on_the_curve():
     assert run.onset_epoch == pytest.approx(float(predict_many(N=20, T=10).onset_epoch), rel=1e-9)
 
 
+def test_epochs_one_by_one():
+    wanted = [0, 7, 320, 321.5]
+    run = predict(DEFAULT, epochs=wanted)
+    assert run.epoch.tolist() == wanted
+    evenly = predict(DEFAULT, epochs=321.5, points=644)
+    assert pytest.approx(evenly.R[[0, 14, 640, 643]], rel=1e-9) == run.R
+    assert run.onset_epoch == pytest.approx(evenly.onset_epoch, rel=1e-9)
+
+
 def test_early_training_follows_equation_78():
     run = predict(DEFAULT, epochs=1e-3, points=3, C=0.4)
     t = run.epoch * DEFAULT.lr
@@ -259,6 +268,9 @@ def test_a_closure_of_ones_own():
     [
         ({"closure": "cubic"}, 'closure must be "linear" or "quadratic", not \'cubic\''),
         ({"epochs": -3}, "epochs must be greater than 0, not -3"),
+        ({"epochs": [0, 3, 2]}, "a list of epochs must ascend from 0 or later, not [0, 3, 2]"),
+        ({"epochs": []}, "epochs must be a number or a list of finite numbers, not []"),
+        ({"epochs": [0, math.nan]}, "epochs must be a number or a list of finite numbers, not"),
         ({"epochs": math.nan}, "epochs must be a finite number, not nan"),
         ({"epochs": 1e101}, "the training time lr * epochs must be above 0 and at most 1e+100"),
         ({"points": 1}, "points must be an integer of at least 2, not 1"),
