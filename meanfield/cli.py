@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from meanfield import closures, dynamics, plot, trust
+from meanfield import closures, dynamics, plot, style, trust
 from meanfield.arguments import Parser, integer, number
 from meanfield.dynamics import SolverError
 from meanfield.files import FileError, check_writable
@@ -164,7 +164,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         parameters = Parameters(**{name: getattr(options, name) for name in PARAMETERS})
         if options.plot is not None:
-            plot.check(options.plot)
+            style.check(options.plot)
         for path in (options.npz, options.plot):
             if path is not None:
                 check_writable(path)

@@ -52,6 +52,14 @@ def check_writable(path: str | os.PathLike[str]) -> None:
         )
 
 
+def make_folder(folder: Path) -> None:
+    """Make the folder, with those above it, unless it is there; FileError if it cannot be made."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FileError(f"the folder {folder} cannot be made: {error.strerror}") from None
+
+
 @contextmanager
 def writing(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
     """Open a file that appears under ``path`` only once it is written whole."""

@@ -3,86 +3,43 @@
 from __future__ import annotations
 
 import os
-from importlib.util import find_spec
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from meanfield.files import writing
-from meanfield.parameters import ParameterError
+from meanfield import style
+from meanfield.style import BAND, BLUE, COLORS, DASHED, DOTTED, GREY
 from meanfield.trajectory import Trajectory
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-SUFFIXES = (".png", ".pdf", ".svg")
-
-# Okabe and Ito's colours, which colour-blind readers tell apart; the dashes do so in grey
-BLUE, VERMILION, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#666666"
-BAND = "#ECECEC"
-PHASES = ("heuristic", "attention locks on", "saturated")
-STYLE = {
-    "font.size": 9.0,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.linewidth": 0.7,
-    "lines.linewidth": 1.8,
-    "legend.frameon": False,
-    "svg.fonttype": "none",
-}
-
-
-def check(path: str | os.PathLike[str]) -> None:
-    """Raise ParameterError unless the file is a .png, .pdf or .svg and matplotlib is installed."""
-    if Path(path).suffix.lower() not in SUFFIXES:
-        raise ParameterError(
-            f"the plot must be a {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]} file, "
-            f"not {os.fspath(path)}"
-        )
-    if find_spec("matplotlib") is None:
-        raise ParameterError("a plot needs matplotlib, which is not installed")
+PHASES = (("heuristic",), ("attention locks on", "locks on"), ("saturated",))  # shorter ones last
+LETTER = 0.07  # inches, of the width of a name
 
 
 def plot(trajectory: Trajectory, path: str | os.PathLike[str]) -> None:
     """Write the plot to ``path``, whole or not at all; its suffix chooses the format."""
-    check(path)
-    import matplotlib.style
-    from matplotlib.figure import Figure
-
-    parameters = trajectory.parameters
-    with matplotlib.style.context(STYLE):
-        figure = Figure(figsize=(6.4, 5.0), layout="constrained")
+    style.check(path)
+    parameters, epoch = trajectory.parameters, trajectory.epoch
+    with style.drawing(6.4, 5.0) as figure:
         above, below = figure.subplots(2, sharex=True)
         figure.suptitle(
-            f"$N={parameters.N}$, $K={parameters.K}$, $T={parameters.T}$, "
-            f"$d={parameters.d_head}$, RoPE base {parameters.rope_theta:g}, "
-            f"lr {parameters.lr:g}, {trajectory.closure} closure",
+            f"{style.parameters_line(parameters.items())}, {trajectory.closure} closure",
             size=9,
             x=0.99,
             ha="right",
         )
-        epoch = trajectory.epoch
-        above.plot(epoch, trajectory.R, color=BLUE, label="$R$  attention on the right action")
-        above.plot(
-            epoch,
-            trajectory.Q,
-            color=VERMILION,
-            ls=(0, (5, 1.5)),
-            label="$Q$  overlap with the right permutation",
-        )
-        above.plot(
-            epoch, trajectory.S, color=GREEN, ls=(0, (1, 1)), label="$S$  overlap with the others"
-        )
+        for name, dashes, words in (
+            ("R", "-", "$R$  attention on the right action"),
+            ("Q", DASHED, "$Q$  overlap with the right permutation"),
+            ("S", DOTTED, "$S$  overlap with the others"),
+        ):
+            above.plot(epoch, getattr(trajectory, name), color=COLORS[name], ls=dashes, label=words)
         above.set_ylabel("order parameters")
-        below.plot(
-            epoch,
-            trajectory.next_token_accuracy,
-            color=VERMILION,
-            ls=(0, (5, 1.5)),
-            label="next token",
-        )
-        below.plot(
-            epoch, trajectory.rollout_accuracy, color=BLUE, label=f"rollout of {parameters.T} steps"
-        )
+        for name, dashes, words in (
+            ("next_token_accuracy", DASHED, "next token"),
+            ("rollout_accuracy", "-", f"rollout of {parameters.T} steps"),
+        ):
+            below.plot(epoch, getattr(trajectory, name), color=COLORS[name], ls=dashes, label=words)
         below.axhline(1 / parameters.N, color=GREY, lw=0.7, ls=":")
         below.annotate(
             "chance",
@@ -99,22 +56,33 @@ def plot(trajectory: Trajectory, path: str | os.PathLike[str]) -> None:
         below.set_xlim(0, epoch[-1])
         _mark(above, trajectory.onset_epoch, "$R=1/2$", left=True)
         _mark(below, trajectory.rollout_half_epoch, "rollout 1/2", left=False)
-        ends = [trajectory.heuristic_end_epoch, trajectory.saturation_epoch]
-        edges = [0.0, *(epoch[-1] if end is None else end for end in ends), epoch[-1]]
-        for phase, left, right in zip(PHASES, edges[:-1], edges[1:], strict=True):
-            if right - left > 0.12 * epoch[-1]:  # room for the name
-                above.annotate(
-                    phase,
-                    ((left + right) / 2, 1.02),
-                    ha="center",
-                    color=GREY,
-                    xycoords=above.get_xaxis_transform(),
-                )
+        ends = phases(above, trajectory, width=5.6)
         for axes in (above, below):
-            axes.axvspan(edges[1], edges[2], color=BAND, lw=0, zorder=0)
+            axes.axvspan(*ends, color=BAND, lw=0, zorder=0)
             axes.legend(loc="upper left")
-        with writing(path) as file:
-            figure.savefig(file, format=Path(path).suffix[1:].lower(), dpi=200)
+        style.save(figure, path)
+
+
+def phases(axes: Axes, trajectory: Trajectory, *, width: float) -> tuple[float, float]:
+    """Name the phases above the axes where there is room; return where the middle one lies.
+
+    width: of the axes, in inches.
+    """
+    last = float(trajectory.epoch[-1])
+    ends = [trajectory.heuristic_end_epoch, trajectory.saturation_epoch]
+    edges = [0.0, *(last if end is None else end for end in ends), last]
+    for names, left, right in zip(PHASES, edges[:-1], edges[1:], strict=True):
+        room = (right - left) / last * width
+        fitting = [name for name in names if len(name) * LETTER < room]
+        if fitting:
+            axes.annotate(
+                fitting[0],
+                ((left + right) / 2, 1.02),
+                ha="center",
+                color=GREY,
+                xycoords=axes.get_xaxis_transform(),
+            )
+    return edges[1], edges[2]
 
 
 def _mark(axes: Axes, epoch: float | None, words: str, *, left: bool) -> None:

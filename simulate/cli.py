@@ -7,7 +7,7 @@ import signal
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -15,10 +15,10 @@ import torch
 from tqdm import tqdm
 
 from meanfield.arguments import Parser, integer, number
-from meanfield.files import FileError
+from meanfield.files import FileError, make_folder
 from meanfield.parameters import SPACINGS, ParameterError, Parameters
 from meanfield.runs import Run, checkpoint_of, read_run
-from simulate.settings import INTEGRATORS, OPTIMIZERS, SETS, Training, digest, named
+from simulate.settings import INTEGRATORS, OPTIMIZERS, SETS, Training, named, run_name
 from simulate.train import DTYPES, KERNELS, train
 
 DESCRIPTION = """\
@@ -154,14 +154,10 @@ def chosen(options: argparse.Namespace) -> tuple[Parameters, Training]:
 def run_path(
     parameters: Parameters, training: Training, seeds: Sequence[int], options: argparse.Namespace
 ) -> Path:
-    """Return the run file's path, named after sizes, a hash of all settings, and the seeds."""
+    """Return where the run file goes."""
     if options.dir is not None:
         return Path(options.dir) / f"seed_{seeds[0]}.npz"
-    p, settings = parameters, digest(asdict(parameters), asdict(training))
-    which = f"{seeds[0]}-{seeds[-1]}"
-    if seeds != list(range(seeds[0], seeds[-1] + 1)):
-        which += f"-{len(seeds)}-{digest(seeds)}"
-    return Path(options.out) / f"N{p.N}_T{p.T}_K{p.K}_{settings}_seeds{which}.npz"
+    return Path(options.out) / run_name(parameters, training, seeds)
 
 
 def _train(
@@ -174,7 +170,7 @@ def _train(
 ) -> int:
     """Train one batch of seeds, or two halves of it if memory runs out (``said``: was told)."""
     path = run_path(parameters, training, seeds, options)
-    _make_folder(path.parent)
+    make_folder(path.parent)
     if path.exists() and options.resume:
         read_run(path)
         print(f"{path} is finished already")
@@ -203,13 +199,6 @@ def _train(
         return min(_train(parameters, training, part, options, said=True) for part in parts)
     print(summary(run, path, time.perf_counter() - began))
     return int(len(run.diverged) == len(seeds))
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise FileError(f"the folder {folder} cannot be made: {error.strerror}") from None
 
 
 def out_of_memory(error: BaseException) -> bool:

@@ -6,7 +6,8 @@ import hashlib
 import json
 import math
 import operator
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from meanfield.parameters import ParameterError, Parameters, nonnegative
@@ -99,7 +100,16 @@ def named(name: str) -> tuple[Parameters, Training]:
     return Parameters(**model), Training(**training)
 
 
-def digest(*values: Any) -> str:
+def run_name(parameters: Parameters, training: Training, seeds: Sequence[int]) -> str:
+    """Return a run file's name: sizes, a hash of all settings, and the seeds."""
+    p, settings = parameters, _digest(asdict(parameters), asdict(training))
+    which = f"{seeds[0]}-{seeds[-1]}"
+    if list(seeds) != list(range(seeds[0], seeds[-1] + 1)):
+        which += f"-{len(seeds)}-{_digest(list(seeds))}"
+    return f"N{p.N}_T{p.T}_K{p.K}_{settings}_seeds{which}.npz"
+
+
+def _digest(*values: Any) -> str:
     """Return twelve hexadecimal digits that name plain values."""
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:12]
 

@@ -1,0 +1,89 @@
+"""The trainings that the figures are drawn from, each a run file named after its settings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from meanfield.files import FileError
+from meanfield.parameters import Parameters
+from meanfield.runs import Run, read_run
+from simulate.settings import SETS, Training, run_name
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """One training of several seeds."""
+
+    parameters: Parameters
+    training: Training
+    seeds: tuple[int, ...]
+
+    @property
+    def file(self) -> str:
+        """Name of its run file: sizes, a hash of all settings, and the seeds."""
+        return run_name(self.parameters, self.training, self.seeds)
+
+    @property
+    def cost(self) -> int:
+        """What training it takes, in multiplications of one number, roughly."""
+        p, training = self.parameters, self.training
+        a_gradient = training.n_train * p.T**2 * (p.N + 20)  # a row costs beside its N logits
+        gradients = training.train_epochs * {"sgd": 1, "ssprk3": 3}[training.integrator]
+        return len(self.seeds) * gradients * a_gradient
+
+
+def batch(name: str = "main", *, seeds: int, epochs: int, every: int = 10, **changed: Any) -> Batch:
+    """Return a training of seeds 0 to ``seeds`` - 1 of a named set, with some values changed."""
+    model, training = SETS[name]
+    inside = {"n_train", "n_test", "integrator"} & set(changed)
+    also = {key: changed.pop(key) for key in inside}
+    if "N" in changed:
+        changed = {"K": None, **changed}
+    return Batch(
+        parameters=Parameters(**{**model, **changed}),
+        training=Training(**{**training, **also}, train_epochs=epochs, eval_every=every),
+        seeds=tuple(range(seeds)),
+    )
+
+
+# Sizes at which all figures are made in a minute or two, to look at them while working on them.
+QUICK: dict[str, dict[str, Any]] = {
+    "main": {"N": 10, "T": 5, "n_train": 1024, "n_test": 512},
+    "robust": {"N": 8, "T": 6, "K": 12, "n_train": 1024, "n_test": 512},
+}
+
+
+def main_batch(*, quick: bool) -> Batch:
+    """Return the main training: the paper's figures are drawn from it."""
+    if quick:
+        return batch(seeds=8, epochs=300, every=5, **QUICK["main"])
+    return batch(seeds=16, epochs=700)
+
+
+def robust_batch(*, quick: bool) -> Batch:
+    """Return the training of the second set of hyperparameters (Appendix J)."""
+    if quick:
+        return batch("robust", seeds=8, epochs=250, every=5, **QUICK["robust"])
+    return batch("robust", seeds=16, epochs=600)
+
+
+def load(batches: Mapping[str, Batch], folder: Path) -> dict[str, Run]:
+    """Read the run files; FileError, with the remedy, if one is missing."""
+    runs = {}
+    for name, each in batches.items():
+        path = folder / each.file
+        if not path.exists():
+            raise FileError(
+                f"{path} has not been trained yet: make it with python -m figures --runs"
+            )
+        runs[name] = read_run(path)
+    return runs
+
+
+def distinct(batches: Iterable[Batch]) -> list[Batch]:
+    """Return each training once, the longest first."""
+    by_file = {each.file: each for each in batches}
+    return sorted(by_file.values(), key=lambda each: each.cost, reverse=True)

@@ -1,0 +1,83 @@
+"""What a figure is: its name, the trainings it needs, how it is drawn, and the files it becomes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure as Canvas
+
+from figures.batches import Batch, load
+from meanfield import style
+from meanfield.files import writing
+from meanfield.runs import Run
+
+FORMATS = (".pdf", ".png")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drawn:
+    """A drawn figure.
+
+    caption: what is seen, with the numbers, in plain words and $mathematics$.
+    closures: of the theory curves. numbers: what was measured on the way, by name.
+    """
+
+    canvas: Canvas
+    caption: str
+    closures: tuple[str, ...] = ()
+    numbers: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figure:
+    """One figure of the list.
+
+    name: of its files, and on the command line. title: in a line. source: where in the paper it
+    stands, or "beyond the paper".
+    batches: the trainings it needs, by a name of its own, at full or quick sizes.
+    draw: from their run files to a drawn figure; it reads and writes nothing else.
+    """
+
+    name: str
+    title: str
+    source: str
+    batches: Callable[..., Mapping[str, Batch]]
+    draw: Callable[[Mapping[str, Run]], Drawn]
+
+
+def make(figure: Figure, *, data: Path, out: Path, quick: bool) -> list[Path]:
+    """Draw a figure and write it as PDF and PNG, with all about it as JSON; return the paths.
+
+    Raises FileError if a run file is missing or broken, or if nothing can be written.
+    """
+    batches = figure.batches(quick=quick)
+    runs = load(batches, data)
+    drawn = figure.draw(runs)
+    paths = [out / f"{figure.name}{suffix}" for suffix in (*FORMATS, ".json")]
+    for path in paths[:-1]:
+        style.save(drawn.canvas, path)
+    about = {
+        "figure": figure.name,
+        "title": figure.title,
+        "source": figure.source,
+        "caption": drawn.caption,
+        "closures": drawn.closures,
+        "numbers": drawn.numbers,
+        "runs": {
+            name: {
+                "file": batches[name].file,
+                "parameters": asdict(run.parameters),
+                "training": run.training,
+                "seeds": run.seeds.tolist(),
+                "made_with": run.made_with,
+            }
+            for name, run in runs.items()
+        },
+    }
+    with writing(paths[-1]) as file:
+        file.write((json.dumps(about, indent=2, allow_nan=False) + "\n").encode())
+    return paths

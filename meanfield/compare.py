@@ -1,0 +1,220 @@
+"""Command line of ``python -m meanfield.compare``: run files in, how right the theory is out."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from meanfield import closures, comparison_plot, style
+from meanfield.arguments import Parser
+from meanfield.comparison import STARTS, Comparison, Estimate, compare, quantities
+from meanfield.dynamics import SolverError
+from meanfield.files import FileError, check_writable
+from meanfield.measured import Measured, read
+from meanfield.parameters import ParameterError
+from meanfield.words import concise
+
+DESCRIPTION = """\
+Hold the mean-field theory against training: how far apart R, Q, S, the loss and the accuracies are
+over the whole curve, and how much too late the theory locks on, with standard errors over seeds."""
+
+EPILOG = """\
+examples:
+  python -m meanfield.compare runs/
+  python -m meanfield.compare runs/ --closure linear --start measured --plot comparison.pdf
+  python -m meanfield.compare runs/ mine.npz --json
+
+A file is one that python -m simulate wrote, or any NPZ file with epoch (gradient steps, from 0), R,
+Q, S over epochs or over seeds and epochs, and N, T (other Parameters by name where they are not the
+defaults); it may have loss, next_token_accuracy, rollout_accuracy and C. Files of the same
+parameters and training are taken together. From the measured start the theory has each seed's own
+R, Q, S and C at epoch 0; from the nominal one it knows the parameters alone. Exit code: 0, or 2
+with one sentence on stderr."""
+
+HEADS = {
+    "R": "R",
+    "Q": "Q",
+    "S": "S",
+    "loss": "loss",
+    "next_token_accuracy": "next token",
+    "rollout_accuracy": "rollout",
+}
+EVENT_HEADS = {"onset_epoch": "onset", "rollout_half_epoch": "rollout 1/2"}
+LEGEND = """\
+Theory minus training. 0.037(4) is 0.037 with a standard error of 0.004 over seeds. seed: of each
+seed's own curve, averaged; mean: of the curve averaged over seeds. onset (R = 1/2) and rollout 1/2
+(rollout accuracy 1/2): by how much later the epoch comes in theory."""
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    result = Parser(
+        prog="python -m meanfield.compare",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    result.add_argument("files", nargs="+", metavar="FILE|FOLDER", help="what training measured")
+    result.add_argument(
+        "--closure",
+        type=_names,
+        default=list(closures.CLOSURES),
+        metavar="|".join(closures.CLOSURES),
+        help="one closure or several, with commas (default: all)",
+    )
+    result.add_argument(
+        "--start",
+        type=_names,
+        default=list(STARTS),
+        metavar="|".join(STARTS),
+        help="where the theory starts (default: both)",
+    )
+    result.add_argument("--json", action="store_true", help="print JSON instead of the tables")
+    result.add_argument("--plot", metavar="FILE", help="also plot to a .png, .pdf or .svg file")
+    return result
+
+
+def _names(text: str) -> list[str]:
+    return text.split(",")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; return its exit code."""
+    command = parser()
+    options = command.parse_args(argv)
+    try:
+        for name in options.closure:
+            closures.named(name)
+        for name in options.start:
+            if name not in STARTS:
+                raise ParameterError(f"start must be {' or '.join(STARTS)}, not {name!r}")
+        if options.plot is not None:
+            style.check(options.plot)
+            check_writable(options.plot)
+        groups = [
+            (
+                measured,
+                [
+                    compare(measured, closure=closure, start=start)
+                    for closure in options.closure
+                    for start in options.start
+                ],
+            )
+            for measured in read(options.files)
+        ]
+        if options.plot is not None:
+            comparison_plot.plot(groups, options.plot)
+    except (ParameterError, FileError, SolverError) as error:
+        command.error(str(error))
+    if options.json:
+        print(json.dumps([to_dict(*group) for group in groups], allow_nan=False))
+    else:
+        print("\n\n".join([*(report(*group) for group in groups), LEGEND]))
+    return 0
+
+
+def report(measured: Measured, comparisons: Sequence[Comparison]) -> str:
+    """Return the parameters and two tables: root mean squares with the events, and the largest."""
+    return "\n".join(
+        [
+            title(measured),
+            *measured.notes,
+            "",
+            table(comparisons, "rms"),
+            "",
+            table(comparisons, "largest"),
+        ]
+    )
+
+
+def title(measured: Measured) -> str:
+    """Return parameters, seeds and epochs in a line or two."""
+    p = measured.parameters
+    extra: dict[str, Any] = {
+        name: measured.training[name]
+        for name in ("n_train", "integrator")
+        if name in measured.training
+    }
+    listed = {**dict(p.items()), **extra}
+    values = "  ".join(
+        f"{name} = {value:.6g}" if isinstance(value, float) else f"{name} = {value}"
+        for name, value in listed.items()
+    )
+    count = len(measured.seeds)
+    seeds = "1 seed" if count == 1 else f"{count} seeds"
+    return f"{values}\n{seeds}, {measured.epoch[-1]:.0f} epochs"
+
+
+def table(comparisons: Sequence[Comparison], which: str) -> str:
+    """Return one table; which: "rms", with how late the events come, or "largest"."""
+    from tabulate import tabulate
+
+    names = quantities(comparisons)
+    events = [name for name in EVENT_HEADS if name in comparisons[0].lateness]
+    rows = []
+    for over in ("seed", "mean"):
+        for comparison in comparisons:
+            cells = [
+                concise(getattr(comparison.deviations[name], f"{which}_{over}")) for name in names
+            ]
+            if which == "rms":
+                cells += [_late(comparison, event, over) for event in events]
+            rows.append([over, comparison.closure, comparison.start, *cells])
+    word = {"rms": "rms over epochs", "largest": "largest over epochs"}[which]
+    head = [word, "closure", "start", *(HEADS[name] for name in names)]
+    if which == "rms":
+        head += [EVENT_HEADS[name] for name in events]
+    return tabulate(rows, head, tablefmt="simple", disable_numparse=True)
+
+
+def _late(comparison: Comparison, event: str, over: str) -> str:
+    lateness = comparison.lateness[event]
+    estimate: Estimate | None = getattr(lateness, over)
+    if estimate is None:
+        return "not reached"
+    told = concise(Estimate(100 * estimate.value, 100 * estimate.error, estimate.seeds), sign=True)
+    count = len(next(iter(comparison.curves.values())))
+    return f"{told} %" + (f" of {estimate.seeds}" if estimate.seeds < count else "")
+
+
+def to_dict(measured: Measured, comparisons: Sequence[Comparison]) -> dict[str, Any]:
+    """Return everything as plain numbers, lists and strings; None for what is not there."""
+    return _plain(
+        {
+            "source": measured.source,
+            "parameters": asdict(measured.parameters),
+            "training": measured.training,
+            "seeds": measured.seeds.tolist(),
+            "epochs": measured.epoch[-1],
+            "notes": list(measured.notes),
+            "units": {"deviations": "theory minus training", "lateness": "relative"},
+            "comparisons": [
+                {
+                    "closure": each.closure,
+                    "start": each.start,
+                    "deviations": {name: asdict(d) for name, d in each.deviations.items()},
+                    "lateness": {name: asdict(late) for name, late in each.lateness.items()},
+                }
+                for each in comparisons
+            ],
+        }
+    )
+
+
+def _plain(value: Any) -> Any:
+    """Put None for the numbers that are not there (nan), which JSON cannot say."""
+    if isinstance(value, dict):
+        return {name: _plain(part) for name, part in value.items()}
+    if isinstance(value, list):
+        return [_plain(part) for part in value]
+    return None if isinstance(value, float) and math.isnan(value) else value
+
+
+if __name__ == "__main__":
+    sys.exit(main())

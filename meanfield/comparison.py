@@ -1,0 +1,209 @@
+"""Theory against training: how far the curves are apart, with standard errors over seeds."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import logit
+
+from meanfield.measured import CURVES, Measured
+from meanfield.prediction import predict
+from meanfield.trajectory import Trajectory
+
+Array = NDArray[np.float64]
+
+STARTS = ("measured", "nominal")
+# An event is a curve's first passage through 1/2, found between two epochs on a scale on which the
+# curve is almost straight there.
+EVENTS: dict[str, tuple[str, Callable[[Any], Any]]] = {
+    "onset_epoch": ("R", logit),
+    "rollout_half_epoch": ("rollout_accuracy", np.asarray),
+}
+BEYOND = 3  # runs' lengths in which theory may reach what training has reached within one
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A value with its standard error over seeds (nan for a single one), and how many count."""
+
+    value: float
+    error: float
+    seeds: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deviation:
+    """Theory minus training of one quantity, over all epochs.
+
+    rms, largest: root mean square and largest size. seed: of a seed's own curve, averaged over
+    seeds; mean: of the curve averaged over seeds.
+    """
+
+    rms_seed: Estimate
+    rms_mean: Estimate
+    largest_seed: Estimate
+    largest_mean: Estimate
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lateness:
+    """How much later an event comes in theory than in training, relative: 0.1 is 10 % late.
+
+    seed: of each seed's own event, averaged over the seeds whose event falls within both curves;
+    spread: its standard deviation over them; mean: of the event of the curve averaged over seeds.
+    None where no event can be compared.
+    """
+
+    seed: Estimate | None
+    spread: float
+    mean: Estimate | None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Comparison:
+    """One closure, from one kind of start, against the measured curves.
+
+    start: "measured", the theory of each seed from its own R, Q, S and C, or "nominal".
+    curves: of the theory at the measured epochs, (B, E) each, by name.
+    """
+
+    closure: str
+    start: str
+    curves: dict[str, Array]
+    deviations: dict[str, Deviation]
+    lateness: dict[str, Lateness]
+
+
+def compare(measured: Measured, *, closure: Any = "linear", start: str = "measured") -> Comparison:
+    """Hold a closure against what was measured.
+
+    start: "measured" or "nominal". Raises ValueError on another, and what ``predict`` raises.
+    """
+    if start not in STARTS:
+        raise ValueError(f'start must be "measured" or "nominal", not {start!r}')
+    runs = theory(measured, closure=closure, start=start)
+    E, B = len(measured.epoch), len(measured.seeds)
+    whole = {
+        name: np.broadcast_to([getattr(run, name) for run in runs], (B, len(runs[0].epoch)))
+        for name in measured.curves
+    }
+    curves = {name: curve[:, :E] for name, curve in whole.items()}
+    return Comparison(
+        closure=runs[0].closure,
+        start=start,
+        curves=curves,
+        deviations={
+            name: deviation(curves[name] - measured.curves[name]) for name in measured.curves
+        },
+        lateness={
+            event: lateness(
+                runs[0].epoch, whole[name], measured.epoch, measured.curves[name], scale
+            )
+            for event, (name, scale) in EVENTS.items()
+            if name in measured.curves
+        },
+    )
+
+
+def theory(measured: Measured, *, closure: Any, start: str) -> list[Trajectory]:
+    """Return the theory of each seed, or the one of all from the nominal start.
+
+    The epochs are the measured ones, and go on beyond them at the same distance, so that an event
+    which training reaches earlier is not lost.
+    """
+    last, step = measured.epoch[-1], np.diff(measured.epoch).max(initial=1.0)
+    further = np.arange(last + step, BEYOND * last, step)
+    epochs = np.concatenate([measured.epoch, further])
+    starts: list[dict[str, Any]] = list(measured.starts()) if start == "measured" else [{}]
+    return [predict(measured.parameters, closure=closure, epochs=epochs, **each) for each in starts]
+
+
+def deviation(difference: Array) -> Deviation:
+    """Return how far curves are apart; difference: theory minus training, (B, E)."""
+
+    def rms(curves: Array) -> Array:
+        return np.asarray(np.sqrt(np.mean(curves**2, axis=-1)))
+
+    def largest(curves: Array) -> Array:
+        return np.asarray(np.max(np.abs(curves), axis=-1))
+
+    return Deviation(
+        rms_seed=average(rms(difference)),
+        rms_mean=jackknife(rms, difference),
+        largest_seed=average(largest(difference)),
+        largest_mean=jackknife(largest, difference),
+    )
+
+
+def lateness(
+    theory_epoch: Array,
+    predicted: Array,
+    measured_epoch: Array,
+    measured: Array,
+    scale: Callable[[Any], Any] = np.asarray,
+) -> Lateness:
+    """Return how late theory is; predicted, measured: the curve of each seed, (B, epochs)."""
+
+    def late(predicted: Array, measured: Array) -> float:
+        theirs = first_half(measured_epoch, measured, scale)
+        ours = first_half(theory_epoch, predicted, scale)
+        return ours / theirs - 1 if theirs > 0 else math.nan
+
+    each = np.array([late(*pair) for pair in zip(predicted, measured, strict=True)])
+    each = each[np.isfinite(each)]
+    both = np.concatenate([predicted, measured], axis=1)
+    split = predicted.shape[1]
+    mean = jackknife(lambda curves: late(curves[:split], curves[split:]), both)
+    return Lateness(
+        seed=average(each) if each.size else None,
+        spread=float(np.std(each, ddof=1)) if each.size > 1 else math.nan,
+        mean=mean if math.isfinite(mean.value) else None,
+    )
+
+
+def first_half(epoch: Array, curve: Array, scale: Callable[[Any], Any] = np.asarray) -> float:
+    """Return where a curve first passes 1/2, straight between epochs on ``scale``; nan if nowhere.
+
+    0 if it begins there.
+    """
+    above = np.flatnonzero(curve >= 0.5)
+    if not above.size:
+        return math.nan
+    right = int(above[0])
+    if right == 0:
+        return 0.0
+    low, high = scale(curve[right - 1]), scale(curve[right])
+    share = (scale(0.5) - low) / (high - low)
+    return float(epoch[right - 1] + share * (epoch[right] - epoch[right - 1]))
+
+
+def average(values: Array) -> Estimate:
+    """Return the mean over seeds with its standard error."""
+    count = len(values)
+    error = np.std(values, ddof=1) / math.sqrt(count) if count > 1 else math.nan
+    return Estimate(float(np.mean(values)), float(error), count)
+
+
+def jackknife(statistic: Callable[[Array], Any], curves: Array) -> Estimate:
+    """Return a statistic of the curve averaged over seeds, its standard error by the jackknife.
+
+    curves: (B, ...). The error is nan for one seed, or if the statistic is without one of them.
+    """
+    count, total = len(curves), np.sum(curves, axis=0)
+    value = float(statistic(total / count))
+    if count == 1:
+        return Estimate(value, math.nan, 1)
+    without = np.array([float(statistic((total - curve) / (count - 1))) for curve in curves])
+    variance = (count - 1) * np.var(without)
+    return Estimate(value, math.sqrt(variance) if np.isfinite(variance) else math.nan, count)
+
+
+def quantities(comparisons: Iterable[Comparison]) -> list[str]:
+    """Return the names of the curves that any comparison has, in their usual order."""
+    known = {name for comparison in comparisons for name in comparison.deviations}
+    return [name for name in CURVES if name in known]
