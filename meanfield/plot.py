@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 PHASES = (("heuristic",), ("attention locks on", "locks on"), ("saturated",))  # shorter ones last
-LETTER = 0.07  # inches, of the width of a name
+LETTER = 0.062  # inches, of the width of a name
 
 
 def plot(trajectory: Trajectory, path: str | os.PathLike[str]) -> None:
