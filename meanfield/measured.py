@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import os
 from collections.abc import Iterable, Sequence
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from meanfield.files import FileError, reading
 from meanfield.parameters import Parameters
-from meanfield.runs import CHECKPOINT, Run, read_run
+from meanfield.runs import Run, files_in, read_run
 
 Array = NDArray[np.float64]
 
@@ -146,30 +147,13 @@ def read(paths: Iterable[str | os.PathLike[str]]) -> list[Measured]:
     FileError if a folder holds none, or if a seed comes twice.
     """
     groups: dict[str, list[Measured]] = {}
-    for path in files(paths):
+    named = [Path(path) for path in paths]
+    for path in itertools.chain(*(files_in(each) if each.is_dir() else [each] for each in named)):
         measured = _read(path)
         known = sorted(measured.training.items())
         key = f"{measured.parameters.to_json()} {known}" + ("" if known else measured.source)
         groups.setdefault(key, []).append(measured)
     return [_joined(group) for group in groups.values()]
-
-
-def files(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
-    """Return the NPZ files named, and those of the folders named, checkpoints left out."""
-    found: list[Path] = []
-    for path in map(Path, paths):
-        if not path.is_dir():
-            found.append(path)
-            continue
-        inside = [each for each in sorted(path.glob("*.npz")) if not _is_checkpoint(each)]
-        if not inside:
-            raise FileError(f"{path} holds no run files: make some with python -m simulate")
-        found.extend(inside)
-    return found
-
-
-def _is_checkpoint(path: Path) -> bool:
-    return path.name.endswith(CHECKPOINT)
 
 
 def _read(path: Path) -> Measured:

@@ -161,12 +161,17 @@ def read_run(path: str | os.PathLike[str], *, unfinished: bool = False) -> Run:
 
 def read_runs(folder: str | os.PathLike[str]) -> list[Run]:
     """Read every run file of a folder, checkpoints left out; FileError if there is none."""
+    return [read_run(path) for path in files_in(folder)]
+
+
+def files_in(folder: str | os.PathLike[str]) -> list[Path]:
+    """Return the NPZ files of a folder, checkpoints left out; FileError if there is none."""
     paths = [
         path for path in sorted(Path(folder).glob("*.npz")) if not path.name.endswith(CHECKPOINT)
     ]
     if not paths:
-        raise FileError(f"{os.fspath(folder)} holds no run files")
-    return [read_run(path) for path in paths]
+        raise FileError(f"{os.fspath(folder)} holds no run files: python -m simulate makes some")
+    return paths
 
 
 def checkpoint_of(path: str | os.PathLike[str]) -> Path:

@@ -9,37 +9,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+from example_run import a_run
 
 from meanfield.files import FileError
-from meanfield.parameters import Parameters
 from meanfield.runs import (
     ARRAYS,
-    MEASURED,
     Run,
     checkpoint_of,
     read_run,
     read_runs,
 )
-
-PARAMETERS = Parameters(N=4, K=3, T=2, d_head=6)
-
-
-def a_run(**changes: Any) -> Run:
-    rng = np.random.default_rng(0)
-    B, E, p = 2, 3, PARAMETERS
-    values: dict[str, Any] = {
-        "parameters": p,
-        "training": {"n_train": 8},
-        "seeds": np.array([4, 7]),
-        "epoch": np.array([0, 10, 15]),
-        **{name: rng.normal(size=(B, E)) for name in MEASURED},
-        "attention": rng.normal(size=(B, E, p.T, p.T)),
-        "permutations": rng.permuted(np.tile(np.arange(4, dtype=np.uint16), (B, 3, 1)), axis=2),
-        **{name: rng.normal(size=(B, 6)) for name in ("q_start", "k_start", "q_end", "k_end")},
-        "W_end": rng.normal(size=(B, 3, 4, 4)).astype(np.float32),
-        "made_with": {"device": "cpu", "commit": None},
-    }
-    return Run(**{**values, **changes})
 
 
 def assert_same(one: Run, other: Run) -> None:

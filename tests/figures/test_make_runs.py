@@ -1,0 +1,88 @@
+"""Trainings for the figures: made once, kept, gone on with after an interruption."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from figures.batches import batch, distinct, load
+from figures.make_runs import make
+from meanfield.files import FileError
+from meanfield.runs import ARRAYS, checkpoint_of, read_run
+from simulate.settings import Training
+from simulate.train import train
+
+TINY = batch(seeds=2, epochs=6, every=2, N=4, T=3, n_train=32, n_test=16)
+# long enough to be caught in the middle
+LONG = batch(seeds=1, epochs=300, every=1, N=4, T=3, n_train=64, n_test=16)
+
+
+def test_a_batch_changes_what_is_said_of_a_named_set() -> None:
+    changed = batch("robust", seeds=3, epochs=50, every=5, rope_theta=7.0, n_train=100)
+    assert changed.seeds == (0, 1, 2)
+    assert changed.parameters.rope_theta == 7.0
+    assert changed.parameters.K == 25
+    assert changed.training == Training(n_train=100, n_test=1024, train_epochs=50, eval_every=5)
+    assert TINY.parameters.K == 4  # follows N
+
+
+def test_a_file_is_named_after_everything() -> None:
+    others = [
+        replace(TINY, seeds=(0, 2)),
+        replace(TINY, parameters=replace(TINY.parameters, lr=1.0)),
+        replace(TINY, training=replace(TINY.training, eval_every=3)),
+    ]
+    assert len({TINY.file, *(each.file for each in others)}) == 4
+    assert distinct([TINY, others[0], TINY, LONG]) == [LONG, TINY, others[0]]
+
+
+def test_what_is_there_is_not_made_again(tmp_path: Path) -> None:
+    other = replace(TINY, seeds=(5,))
+    assert make([TINY, other], tmp_path, workers=2) == 2
+    made = (tmp_path / TINY.file).stat().st_mtime_ns
+    assert make([TINY, other], tmp_path) == 0
+    assert (tmp_path / TINY.file).stat().st_mtime_ns == made
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([TINY.file, other.file])
+    runs = load({"one": TINY, "two": other}, tmp_path)
+    alone = train(TINY.parameters, TINY.training, TINY.seeds)
+    np.testing.assert_array_equal(runs["one"].W_end, alone.W_end)
+    assert runs["two"].seeds.tolist() == [5]
+
+
+def test_a_missing_or_broken_file_is_said(tmp_path: Path) -> None:
+    with pytest.raises(FileError, match=r"not been trained yet: make it with .* --runs"):
+        load({"one": TINY}, tmp_path)
+    (tmp_path / TINY.file).write_bytes(b"PK broken")
+    with pytest.raises(FileError, match="is not a whole run file"):
+        make([TINY], tmp_path)
+
+
+def test_interrupted_it_goes_on_to_the_same_end(tmp_path: Path, monkeypatch) -> None:
+    def interrupted(*_args: object, **_named: object) -> None:
+        deadline = time.monotonic() + 60
+        while not checkpoint_of(tmp_path / LONG.file).exists() and time.monotonic() < deadline:
+            time.sleep(0.001)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("figures.make_runs.wait", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        make([LONG, TINY], tmp_path, workers=1)
+    monkeypatch.undo()
+    assert [path.name for path in tmp_path.iterdir()] == [checkpoint_of(Path(LONG.file)).name]
+    done = read_run(checkpoint_of(tmp_path / LONG.file), unfinished=True).epoch[-1]
+    assert 0 <= done < LONG.training.train_epochs
+    make([LONG], tmp_path)
+    again = read_run(tmp_path / LONG.file)
+    whole = train(LONG.parameters, LONG.training, LONG.seeds)
+    for name in ARRAYS:
+        np.testing.assert_array_equal(getattr(again, name), getattr(whole, name), err_msg=name)
+
+
+def test_an_error_in_a_worker_is_raised(tmp_path: Path) -> None:
+    checkpoint_of(tmp_path / TINY.file).write_bytes(b"PK broken")
+    with pytest.raises(FileError, match="is not a whole run file"):
+        make([TINY], tmp_path, workers=1)
