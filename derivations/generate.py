@@ -20,8 +20,11 @@ from sympy.codegen.cfunctions import expm1
 from derivations import (
     attention_closures,
     dynamics,
+    fluctuations,
+    logic,
     logits,
     loss,
+    matrices,
     regimes,
     rollout,
     solution,
@@ -49,6 +52,7 @@ from derivations.symbols import (
     C,
     Delta,
     K,
+    L,
     N,
     Q,
     R,
@@ -66,6 +70,10 @@ from derivations.symbols import (
 )
 
 sum_phi2 = sp.Symbol("sum_phi2", positive=True)
+# of the variances of the logits: 1 - R, v - u, the parts they share, their own parts times u^2
+rest, lead, start, mixed = sp.symbols("rest lead start mixed", real=True)
+OWN = sp.symbols("own_c own_o", real=True)
+VARIANCES = sp.symbols("variance_c variance_o", real=True)
 frequency = sp.Symbol("omega", real=True)
 TARGET = Path(__file__).parents[1] / "meanfield" / "generated.py"
 
@@ -312,10 +320,9 @@ def accuracy() -> list[Written]:
     ]
 
 
-def logit_variances() -> list[Written]:
-    """The micro solution's weights, and the spread of the logits along the flow (X6)."""
-    u, v, rest, lead = variances.u, variances.v, sp.Symbol("rest"), sp.Symbol("lead")
-    start, mixed = sp.symbols("start mixed")
+def variance_lines() -> list[tuple[sp.Symbol, sp.Expr]]:
+    """The variances (X6a), (X6b), line by line: what they share, and u^2 times their own part."""
+    u, v = variances.u, variances.v
     parts = []
     for is_hit in (1, 0):
         of_kind = variances.variance.statement.rhs.subs(variances.hit, is_hit).subs(R, 1 - rest)
@@ -332,6 +339,20 @@ def logit_variances() -> list[Written]:
     by_lead = sp.factor(
         right.coeff_monomial(u * lead) * u * lead + right.coeff_monomial(lead**2) * lead**2
     )
+    own = [sp.factor(part.coeff_monomial(u**2)) for part in parts]
+    return [
+        (rest, 1 - R),
+        (variances.I_2, variances.squared_attention.statement.rhs.subs(R, 1 - rest)),
+        (start, by_start),
+        (lead, v - u),
+        (mixed, by_lead),
+        *zip(OWN, own, strict=True),
+        *((name, start + mixed + u**2 * part) for name, part in zip(VARIANCES, OWN, strict=True)),
+    ]
+
+
+def logit_variances() -> list[Written]:
+    """The micro solution's weights, and the spread of the logits along the flow (X6)."""
     return [
         as_stated("retrieval_part", "Weight u of P_k - mean.", variances.retrieval_part, U, U_0, N),
         as_stated("heuristic_part", "Weight v of mean - J/N.", variances.heuristic, V, V_0, N),
@@ -340,16 +361,106 @@ def logit_variances() -> list[Written]:
             "Variances (sigma_c^2, sigma_o^2) of the right logit and of any other.",
             (variances.variance_right, variances.variance_other),
             (variances.u, variances.v, R, variances.sigma_W2, N, K, T),
-            tuple(start + mixed + u**2 * sp.factor(part.coeff_monomial(u**2)) for part in parts),
-            (
-                (rest, 1 - R),
-                (variances.I_2, variances.squared_attention.statement.rhs.subs(R, 1 - rest)),
-                (start, by_start),
-                (lead, v - u),
-                (mixed, by_lead),
-            ),
+            VARIANCES,
+            tuple(variance_lines()),
         ),
     ]
+
+
+def corrected_flow() -> list[Written]:
+    """The loss with fluctuations, and the flow down its slopes (X8)."""
+    u, v, overlap = variances.u, variances.v, logic.c_2
+    arguments = (R, u, v, U_0, V_0, C, overlap, variances.sigma_W2, N, K, T)
+    gap_gain, total_gain = sp.symbols("gap_gain total_gain", real=True)
+    lines = variance_lines()
+    state = (
+        (gap_gain, sp.factor(sp.diff(matrices.gap_by_retrieval_part.statement.rhs, u))),
+        (total_gain, sp.diff(matrices.total_by_heuristic.statement.rhs, v)),
+        (U, U_0 + gap_gain * u),
+        (V, V_0 + total_gain * v),
+        (Delta, solution.margin_by_gap.statement.rhs),
+        (g, ERROR),
+        *lines,
+    )
+    second_order, plain = fluctuations.second_order_loss, loss.mean_field_loss
+    spreads = (fluctuations.w_0, rollout.sigma_c**2, rollout.sigma_o**2)
+    named = (start, *VARIANCES)
+    added = sp.expand(second_order.statement.rhs - plain.statement.rhs)
+    added = sp.collect(added.subs(dict(zip(spreads, named, strict=True))), named, sp.factor)
+    stable = prove(logaddexp(0, log_odds(Delta)), plain.statement.rhs, MARGIN_RANGES)
+    slopes, (by_R, by_u, by_v) = corrected_slopes(dict(lines), added, gap_gain, total_gain)
+    sources = (second_order, solution.margin_by_gap)
+    retrieval, heuristic = fluctuations.retrieval_part_flow, fluctuations.heuristic_flow
+    return [
+        Written(
+            "corrected_loss",
+            "Loss with the fluctuations of the logits to second order.",
+            sources,
+            arguments,
+            stable + added,
+            state,
+        ),
+        Written(
+            "corrected_flow",
+            "The drive F = -dL/dR on attention, and the time derivatives of u and v.",
+            (*sources, fluctuations.retrieval_under_any_loss, retrieval, heuristic),
+            arguments,
+            (
+                -by_R,
+                retrieval.statement.rhs.xreplace({sp.Derivative(L, U): by_u / gap_gain}),
+                heuristic.statement.rhs.xreplace({sp.Derivative(L, V): by_v / total_gain}),
+            ),
+            (*state, *slopes),
+        ),
+    ]
+
+
+def corrected_slopes(
+    lines: dict[sp.Symbol, sp.Expr], added: sp.Expr, gap_gain: sp.Symbol, total_gain: sp.Symbol
+) -> tuple[list[tuple[sp.Symbol, sp.Expr]], tuple[sp.Expr, ...]]:
+    """Named lines, then the slopes of the corrected loss in R, u and v in their terms.
+
+    lines: those of the variances. added: what fluctuations add to the loss.
+    """
+    u = variances.u
+    hit, by_margin, squares_by_R = sp.symbols("hit by_margin squares_by_R", real=True)
+    weights = sp.symbols("by_start by_variance_c by_variance_o", real=True)
+    start_by_R, *own_by_R = sp.symbols("start_by_R own_c_by_R own_o_by_R", real=True)
+    mixed_by = sp.symbols("mixed_by_R mixed_by_u mixed_by_v", real=True)
+    named = (start, *VARIANCES)
+
+    def through_rest(expr: sp.Expr) -> sp.Expr:
+        """Slope in R of what holds 1 - R and the squares."""
+        of_squares = sp.diff(expr, variances.I_2) * squares_by_R
+        return sp.factor(of_squares) - sp.factor(sp.diff(expr, rest))
+
+    of_mixed = lines[mixed]
+    by_lead = sp.diff(of_mixed, lead)
+    result = [
+        (hit, expit(-log_odds(Delta))),
+        *((w, sp.factor(sp.diff(added, x))) for w, x in zip(weights, named, strict=True)),
+        # the loss falls with the margin at the rate g, and g at the rate g (1 - g)
+        (by_margin, -g - g * hit * sp.diff(added, g)),
+        (squares_by_R, -sp.diff(lines[variances.I_2], rest)),
+        (start_by_R, through_rest(lines[start])),
+        *((s, through_rest(lines[o])) for s, o in zip(own_by_R, OWN, strict=True)),
+        *zip(
+            mixed_by,
+            map(sp.factor, (through_rest(of_mixed), sp.diff(of_mixed, u) - by_lead, by_lead)),
+            strict=True,
+        ),
+    ]
+    of_margin = solution.margin_by_gap.statement.rhs
+    margin_by = [sp.factor(sp.diff(of_margin, letter)) for letter in (R, U, V)]
+    by_start, *by_variance = weights
+    both = sp.Add(*by_variance)
+    by_R = by_margin * margin_by[0] + by_start * start_by_R + both * (start_by_R + mixed_by[0])
+    by_u = by_margin * margin_by[1] * gap_gain + both * mixed_by[1]
+    for weight, own, slope in zip(by_variance, OWN, own_by_R, strict=True):
+        by_R += weight * u**2 * slope
+        by_u += weight * 2 * u * own
+    by_v = by_margin * margin_by[2] * total_gain + both * mixed_by[2]
+    return result, (by_R, by_u, by_v)
 
 
 def functions() -> list[Written]:
@@ -442,6 +553,7 @@ def functions() -> list[Written]:
         *onset(),
         *accuracy(),
         *logit_variances(),
+        *corrected_flow(),
     ]
 
 

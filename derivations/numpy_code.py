@@ -17,7 +17,7 @@ import sympy as sp
 from sympy.codegen.cfunctions import expm1, log1p
 from sympy.printing.numpy import NumPyPrinter
 
-from derivations import rollout, variances
+from derivations import logic, rollout, variances
 from derivations.dynamics import rho
 from derivations.equation import Equation, require
 from derivations.regimes import Q_0, S_0
@@ -88,6 +88,7 @@ NAMES = {
     sigma2: "qk_variance",
     variances.sigma_W2: "w_variance",
     rollout.error: "error",
+    logic.c_2: "overlap",
     rollout.z: "z",
 }
 SIZES = (N, K, T, d)
@@ -111,7 +112,8 @@ class Written:
         kind = "Any" if isinstance(self.returns, tuple) else "Real"
         signature = f"def {self.name}({listed}) -> {kind}:"
         if len(signature) > WIDTH:
-            signature = f"def {self.name}(\n    {listed}\n) -> {kind}:"
+            filled = textwrap.fill(listed, WIDTH - 4)
+            signature = f"def {self.name}(\n{textwrap.indent(filled, '    ')}\n) -> {kind}:"
         equations = ", ".join(f"({equation.number})" for equation in self.sources)
         body = [f'"""{self.says} {equations}"""']
         if len(body[0]) > WIDTH - 4:

@@ -15,6 +15,7 @@ from derivations import (
     attention_flow,
     definitions,
     dynamics,
+    fluctuations,
     glu,
     logic,
     logits,
@@ -44,6 +45,7 @@ CHAPTERS: dict[str, ModuleType] = {
     "The matrices along the flow": matrices,
     "Attention without a closure": attention_flow,
     "Variances of the logits": variances,
+    "What the mean-field loss leaves out": fluctuations,
 }
 EQUATIONS, CHECKS = collect(CHAPTERS.values())
 

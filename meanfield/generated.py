@@ -340,8 +340,94 @@ def logit_variances(u: Real, v: Real, R: Real, w_variance: Real, N: Real, K: Rea
     start = w_variance*(I_2*K - I_2 + K*rest**2 - 2*K*rest + K - rest**2 + 2*rest)/K
     lead = -u + v
     mixed = lead*(K - 1)*(N - 1)*(lead + 2*rest*u)/(K**2*N**2)
+    own_c = (K - 1)*(N - 1)*(I_2*K + I_2*N - 2*I_2 + rest**2)/(K**2*N**2)
+    own_o = (K - 1)*(I_2*K*N - I_2*K - I_2*N + 2*I_2 + N*rest**2 - rest**2)/(K**2*N**2)
+    variance_c = mixed + own_c*u**2 + start
+    variance_o = mixed + own_o*u**2 + start
     return (
-        mixed + start + u**2*(K - 1)*(N - 1)*(I_2*K + I_2*N - 2*I_2 + rest**2)/(K**2*N**2),
-        mixed + start + u**2*(K - 1)*(I_2*K*N - I_2*K - I_2*N + 2*I_2 + N*rest**2 -
-            rest**2)/(K**2*N**2),
+        variance_c,
+        variance_o,
+    )
+
+
+def corrected_loss(
+    R: Real, u: Real, v: Real, U0: Real, V0: Real, C: Real, overlap: Real, w_variance: Real, N:
+    Real, K: Real, T: Real
+) -> Real:
+    """Loss with the fluctuations of the logits to second order. (X8d), (X3b)"""
+    N, K, T = 1.0 * N, 1.0 * K, 1.0 * T
+    gap_gain = 1 - overlap
+    total_gain = K*overlap - K/N - overlap + 1
+    U = U0 + gap_gain*u
+    V = V0 + total_gain*v
+    margin = -(C - N*(R*U*(K - 1)/K + V/K))/(N - 1)
+    g = expit(-margin + np.log(N - 1))
+    rest = 1 - R
+    I_2 = rest**2/(T - 1)
+    start = w_variance*(I_2*K - I_2 + K*rest**2 - 2*K*rest + K - rest**2 + 2*rest)/K
+    lead = -u + v
+    mixed = lead*(K - 1)*(N - 1)*(lead + 2*rest*u)/(K**2*N**2)
+    own_c = (K - 1)*(N - 1)*(I_2*K + I_2*N - 2*I_2 + rest**2)/(K**2*N**2)
+    own_o = (K - 1)*(I_2*K*N - I_2*K - I_2*N + 2*I_2 + N*rest**2 - rest**2)/(K**2*N**2)
+    variance_c = mixed + own_c*u**2 + start
+    variance_o = mixed + own_o*u**2 + start
+    return (
+        (1 / 2)*g*start*(N*g - 2*N + 2)/(N - 1)**2 - 1 / 2*g*variance_c*(N**2*g - N**2 + 1)/(N -
+            1)**2 + (1 / 2)*g*variance_o + np.logaddexp(0, -margin + np.log(N - 1))
+    )
+
+
+def corrected_flow(
+    R: Real, u: Real, v: Real, U0: Real, V0: Real, C: Real, overlap: Real, w_variance: Real, N:
+    Real, K: Real, T: Real
+) -> Any:
+    """The drive F = -dL/dR on attention, and the time derivatives of u and v.
+
+    (X8d), (X3b), (X8h), (X8f), (X8g)
+    """
+    N, K, T = 1.0 * N, 1.0 * K, 1.0 * T
+    gap_gain = 1 - overlap
+    total_gain = K*overlap - K/N - overlap + 1
+    U = U0 + gap_gain*u
+    V = V0 + total_gain*v
+    margin = -(C - N*(R*U*(K - 1)/K + V/K))/(N - 1)
+    g = expit(-margin + np.log(N - 1))
+    rest = 1 - R
+    I_2 = rest**2/(T - 1)
+    start = w_variance*(I_2*K - I_2 + K*rest**2 - 2*K*rest + K - rest**2 + 2*rest)/K
+    lead = -u + v
+    mixed = lead*(K - 1)*(N - 1)*(lead + 2*rest*u)/(K**2*N**2)
+    own_c = (K - 1)*(N - 1)*(I_2*K + I_2*N - 2*I_2 + rest**2)/(K**2*N**2)
+    own_o = (K - 1)*(I_2*K*N - I_2*K - I_2*N + 2*I_2 + N*rest**2 - rest**2)/(K**2*N**2)
+    variance_c = mixed + own_c*u**2 + start
+    variance_o = mixed + own_o*u**2 + start
+    hit = expit(margin - np.log(N - 1))
+    by_start = (1 / 2)*g*(N*g - 2*N + 2)/(N - 1)**2
+    by_variance_c = -1 / 2*g*(N**2*g - N**2 + 1)/(N - 1)**2
+    by_variance_o = (1 / 2)*g
+    by_margin = (
+        -g*hit*(-1 / 2*N**2*g*variance_c/(N - 1)**2 + (1 / 2)*N*g*start/(N - 1)**2 + (1 /
+            2)*start*(N*g - 2*N + 2)/(N - 1)**2 - 1 / 2*variance_c*(N**2*g - N**2 + 1)/(N -
+            1)**2 + (1 / 2)*variance_o) - g
+    )
+    squares_by_R = -2*rest/(T - 1)
+    start_by_R = w_variance*squares_by_R*(K - 1)/K - 2*w_variance*(K - 1)*(rest - 1)/K
+    own_c_by_R = (
+        -2*rest*(K - 1)*(N - 1)/(K**2*N**2) + squares_by_R*(K - 1)*(N - 1)*(K + N -
+            2)/(K**2*N**2)
+    )
+    own_o_by_R = (
+        -2*rest*(K - 1)*(N - 1)/(K**2*N**2) + squares_by_R*(K - 1)*(K*N - K - N + 2)/(K**2*N**2)
+    )
+    mixed_by_R = -2*lead*u*(K - 1)*(N - 1)/(K**2*N**2)
+    mixed_by_u = -2*(K - 1)*(N - 1)*(-lead*rest + lead + rest*u)/(K**2*N**2)
+    mixed_by_v = 2*(K - 1)*(N - 1)*(lead + rest*u)/(K**2*N**2)
+    return (
+        -by_start*start_by_R - by_variance_c*own_c_by_R*u**2 - by_variance_o*own_o_by_R*u**2 -
+            (by_variance_c + by_variance_o)*(mixed_by_R + start_by_R) - N*U*by_margin*(K -
+            1)/(K*(N - 1)),
+        -(2*by_variance_c*own_c*u + 2*by_variance_o*own_o*u + mixed_by_u*(by_variance_c +
+            by_variance_o) + N*R*by_margin*gap_gain*(K - 1)/(K*(N - 1)))/(N*gap_gain*(K - 1)),
+        -(mixed_by_v*(by_variance_c + by_variance_o) + N*by_margin*total_gain/(K*(N -
+            1)))/(N*total_gain),
     )
