@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from figures import order_parameters
+from figures import attention, loss, order_parameters, rollout_accuracy
 from figures.drawing import Figure
 from meanfield.parameters import ParameterError
 
 FIGURES: tuple[Figure, ...] = (
     order_parameters.FIGURE,
+    rollout_accuracy.FIGURE,
+    loss.FIGURE,
+    attention.FIGURE,
     order_parameters.ROBUST,
+    rollout_accuracy.ROBUST,
+    loss.ROBUST,
 )
 
 

@@ -1,0 +1,94 @@
+"""Mean-field loss (10) from the measured order parameters against the true loss (Figure 4)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from figures import over_training
+from figures.batches import main_batch, robust_batch
+from figures.drawing import Drawn, Figure
+from meanfield import generated, style
+from meanfield.comparison import deviation
+from meanfield.measured import of_run
+from meanfield.prediction import predict
+from meanfield.runs import Run
+from meanfield.words import concise
+
+COLOR, OWN_COLOR = style.COLORS["loss"], style.VERMILION
+OWN = "(10), mean logits of the data"
+
+
+def draw(runs: Mapping[str, Run]) -> Drawn:
+    """One seed on the left, all on the right; below, what (10) differs by.
+
+    Dashed below: the same loss from the mean logits that the training sequences themselves have.
+    """
+    run = runs["run"]
+    measured = of_run(run, "the run")
+    parameters, epoch = measured.parameters, measured.epoch
+    kept = np.isin(run.seeds, measured.seeds)
+    true, mean_field = measured.curves["loss"], run.mean_field_loss[kept]
+    own_margin = (run.correct_logit - run.other_logit)[kept]
+    own = np.asarray(generated.loss(own_margin, parameters.N))
+    theory = predict(parameters, epochs=epoch)
+    panels = {f"seed {measured.seeds[0]}": slice(1), f"mean of {len(true)} seeds": slice(None)}
+    with style.drawing(7.0, 3.6) as canvas:
+        above, below = canvas.subplots(2, 2, sharex=True, sharey="row", height_ratios=(3, 1.4))
+        for upper, lower, (words, shown) in zip(above, below, panels.items(), strict=True):
+            over_training.simulation(upper, epoch, true[shown], color=style.BLUE, label="true loss")
+            upper.plot(
+                epoch, mean_field[shown].mean(0), color=COLOR, lw=1.2, label="mean-field loss (10)"
+            )
+            style.residual(lower, epoch, (mean_field - true)[shown], color=COLOR)
+            style.residual(lower, epoch, (own - true)[shown], color=OWN_COLOR, dashes=style.DASHED)
+            upper.plot([], [], color=OWN_COLOR, ls=style.DASHED, lw=1.2, label=OWN)
+            over_training.phases(upper, lower, theory, width=2.7)
+            upper.axhline(np.log(parameters.N), color=style.GREY, lw=0.7, ls=":", zorder=0.5)
+            upper.set_xlim(0, epoch[-1])
+            upper.legend(loc="lower left", title=words, alignment="left")
+            lower.set_xlabel("epoch")
+        above[0].set_ylabel("loss (nats)")
+        below[0].set_ylabel("(10) $-$ true\nloss (nats)")
+    errors = {"(10)": deviation(mean_field - true), "own": deviation(own - true)}
+    end = deviation((mean_field - true)[:, -1:])
+    caption = (
+        f"Loss over training at {style.parameters_line(parameters.items())}, on the left of one "
+        f"seed, on the right of {len(true)}. {over_training.simulation_in_words(len(true))} Lines: "
+        f"the mean-field loss (10) from the $R$, $Q$, $S$ and $C$ measured at the same epochs; "
+        "nothing is solved here. Dotted: ln N, of guessing. "
+        f"{over_training.PHASES_IN_WORDS} Below: mean-field minus true loss, with its standard "
+        f"error over seeds: at most {concise(errors['(10)'].largest_seed)} nats along a seed, "
+        f"{concise(errors['(10)'].largest_mean)} in the mean over seeds. Dashed: the same formula "
+        "with the mean logits of the training sequences themselves, which by Jensen's inequality "
+        "can only be too low; the solid line, with the means (11), (12) over all sequences, can "
+        "come out above it because the network has learned these training sequences a little "
+        "better than others."
+    )
+    return Drawn(
+        canvas=canvas,
+        caption=caption,
+        numbers={
+            "largest_seed": errors["(10)"].largest_seed.value,
+            "largest_mean": errors["(10)"].largest_mean.value,
+            "largest_own": errors["own"].largest_mean.value,
+            "size_at_the_end": end.rms_mean.value,
+        },
+    )
+
+
+FIGURE = Figure(
+    name="loss",
+    title="mean-field loss from the measured order parameters against the true loss",
+    source="Figure 4",
+    batches=lambda *, quick: {"run": main_batch(quick=quick)},
+    draw=draw,
+)
+ROBUST = Figure(
+    name="robust_loss",
+    title="the same for the second set of hyperparameters",
+    source="Appendix J",
+    batches=lambda *, quick: {"run": robust_batch(quick=quick)},
+    draw=draw,
+)
