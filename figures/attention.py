@@ -36,7 +36,7 @@ def draw(runs: Mapping[str, Run]) -> Drawn:
     at = {level: when_R_is(level, epoch, R, attention) for level in MAPS}
     steps = np.arange(1, T + 1)
     with style.drawing(7.0, 4.5) as canvas:
-        upper, lower = canvas.subfigures(2, 1, height_ratios=(1.35, 1))
+        upper, lower = canvas.subfigures(2, 1, squeeze=False, height_ratios=(1.35, 1))[:, 0]
         over, beside = upper.subplots(1, 2, width_ratios=(1.35, 1))
         entries = right_entries(attention).mean(0)
         for entry, color in zip(entries.T, style.step_colors(T), strict=True):
@@ -74,12 +74,11 @@ def draw(runs: Mapping[str, Run]) -> Drawn:
         bar = lower.colorbar(image, ax=maps, ticks=(0, 0.05, 0.2, 0.5, 1), aspect=12, pad=0.02)
         bar.set_label("attention $A_{T+t,j}$")
     found = numbers(at[ONSET])
-    count = len(at[ONSET])
     ends, between, spread, near, equal = (
         found[name] for name in ("ends", "between", "spread", "neighbour", "exchangeable")
     )
     caption = (
-        f"Attention over training at {style.parameters_line(run.parameters.items())}, averaged over "
+        f"Attention over training at {style.parameters_line(run.parameters.items())}, mean of "
         f"{len(attention)} seeds. Left: the entries $A_{{i,i-T}}$, $i=T+t$, of every step $t$. "
         "Right: by how much each step exceeds the mean step, $A_{i,i-T}/R-1$, each seed taken when "
         "its own $R$ passes the value given, with standard errors. Below: the whole map at these "
@@ -89,7 +88,7 @@ def draw(runs: Mapping[str, Run]) -> Drawn:
         f"{concise(between, sign=True)} % of the others, having a neighbour on one side only. The "
         f"standard deviation over steps is {concise(spread)} % of the mean. What misses the right "
         f"action is not spread evenly: each neighbour in between gets {concise(near)}, where "
-        f"$(1-R)/(T-1)$ would be {equal.value:.3f}. ({count} seeds.)"
+        f"$(1-R)/(T-1)$ would be {equal.value:.3f}."
     )
     return Drawn(
         canvas=canvas,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+from matplotlib.lines import Line2D
 
 from figures import over_training
 from figures.batches import main_batch, robust_batch
@@ -16,8 +17,7 @@ from meanfield.prediction import predict
 from meanfield.runs import Run
 from meanfield.words import concise
 
-COLOR, OWN_COLOR = style.COLORS["loss"], style.VERMILION
-OWN = "(10), mean logits of the data"
+COLOR, TRUE, OWN = style.COLORS["loss"], style.BLUE, style.VERMILION
 
 
 def draw(runs: Mapping[str, Run]) -> Drawn:
@@ -34,21 +34,26 @@ def draw(runs: Mapping[str, Run]) -> Drawn:
     own = np.asarray(generated.loss(own_margin, parameters.N))
     theory = predict(parameters, epochs=epoch)
     panels = {f"seed {measured.seeds[0]}": slice(1), f"mean of {len(true)} seeds": slice(None)}
-    with style.drawing(7.0, 3.6) as canvas:
+    with style.drawing(7.0, 3.8) as canvas:
         above, below = canvas.subplots(2, 2, sharex=True, sharey="row", height_ratios=(3, 1.4))
         for upper, lower, (words, shown) in zip(above, below, panels.items(), strict=True):
-            over_training.simulation(upper, epoch, true[shown], color=style.BLUE, label="true loss")
-            upper.plot(
-                epoch, mean_field[shown].mean(0), color=COLOR, lw=1.2, label="mean-field loss (10)"
-            )
+            over_training.simulation(upper, epoch, true[shown], color=TRUE)
+            upper.plot(epoch, mean_field[shown].mean(0), color=COLOR, lw=1.2)
             style.residual(lower, epoch, (mean_field - true)[shown], color=COLOR)
-            style.residual(lower, epoch, (own - true)[shown], color=OWN_COLOR, dashes=style.DASHED)
-            upper.plot([], [], color=OWN_COLOR, ls=style.DASHED, lw=1.2, label=OWN)
+            style.residual(lower, epoch, (own - true)[shown], color=OWN, dashes=style.DASHED)
             over_training.phases(upper, lower, theory, width=2.7)
             upper.axhline(np.log(parameters.N), color=style.GREY, lw=0.7, ls=":", zorder=0.5)
             upper.set_xlim(0, epoch[-1])
-            upper.legend(loc="lower left", title=words, alignment="left")
+            upper.annotate(words, (0.98, 0.88), xycoords="axes fraction", ha="right")
             lower.set_xlabel("epoch")
+        handles = [
+            Line2D([], [], color=TRUE, ls="", marker="o", ms=2.6, label="true loss"),
+            Line2D([], [], color=COLOR, lw=1.2, label="mean-field loss (10)"),
+            Line2D(
+                [], [], color=OWN, ls=style.DASHED, lw=1.2, label="(10), mean logits of the data"
+            ),
+        ]
+        canvas.legend(handles=handles, loc="outside upper center", ncols=3)
         above[0].set_ylabel("loss (nats)")
         below[0].set_ylabel("(10) $-$ true\nloss (nats)")
     errors = {"(10)": deviation(mean_field - true), "own": deviation(own - true)}

@@ -34,9 +34,7 @@ def phases(upper: Axes, lower: Axes, theory: Trajectory, *, width: float) -> Non
 
 
 PHASES_IN_WORDS = "Grey: from the end of the heuristic phase to saturation, in theory."
-RESIDUAL_IN_WORDS = (
-    "Below: theory minus simulation, averaged over seeds, with its standard error."
-)
+RESIDUAL_IN_WORDS = "Below: theory minus simulation, averaged over seeds, with its standard error."
 
 
 def reaches(epoch: Any, curve: Any, level: float) -> float:
