@@ -35,14 +35,16 @@ def draw(runs: Mapping[str, Run]) -> Drawn:
     attention = run.attention[np.isin(run.seeds, measured.seeds)]
     at = {level: when_R_is(level, epoch, R, attention) for level in MAPS}
     steps = np.arange(1, T + 1)
-    with style.drawing(7.0, 4.5) as canvas:
-        upper, lower = canvas.subfigures(2, 1, squeeze=False, height_ratios=(1.35, 1))[:, 0]
+    with style.drawing(7.0, 4.6) as canvas:
+        upper, lower = canvas.subfigures(2, 1, squeeze=False, height_ratios=(1.25, 1))[:, 0]
         over, beside = upper.subplots(1, 2, width_ratios=(1.35, 1))
         entries = right_entries(attention).mean(0)
         for entry, color in zip(entries.T, style.step_colors(T), strict=True):
             over.plot(epoch, entry, color=color, lw=1.2)
-        _name_at_half(over, epoch, entries[:, [0, -1]].mean(1), "first and last step", left=True)
-        _name_at_half(over, epoch, entries[:, 1:-1].mean(1), "all others", left=False)
+        over.annotate(
+            "ahead: first and last step\nbehind: all others", (0.98, 0.06), ha="right",
+            xycoords="axes fraction", color=style.GREY, linespacing=1.4,
+        )  # fmt: skip
         over.set_xlim(0, epoch[-1])
         over.set_ylim(0, 1.03)
         over.set_xlabel("epoch")
@@ -155,16 +157,6 @@ def _name(level: float) -> str:
 def _few(T: int) -> list[int]:
     """Return the first step, the last, and one in the middle."""
     return [1, (T + 1) // 2, T]
-
-
-def _name_at_half(axes: Axes, epoch: Array, curve: Array, words: str, *, left: bool) -> None:
-    """Write beside a rising curve what it is, at height 1/2, if it comes there."""
-    when = over_training.reaches(epoch, curve, ONSET)
-    if np.isfinite(when):
-        axes.annotate(
-            words, (when, ONSET), xytext=(-5 if left else 5, 0), textcoords="offset points",
-            ha="right" if left else "left", va="center", color=style.GREY,
-        )  # fmt: skip
 
 
 def _step_bar(axes: Axes, T: int) -> None:

@@ -53,7 +53,7 @@ def draw(runs: Mapping[str, Run]) -> Drawn:
     with style.drawing(7.0, 3.7) as canvas:
         above, below = canvas.subplots(2, len(runs), squeeze=False)
         for upper, lower, run in zip(above, below, runs.values(), strict=True):
-            logits = correct_logits(run, SEEDS)
+            logits = correct_logits(run, most=SEEDS, count=SEQUENCES)
             for step, color, marker in looks:
                 histogram(upper, logits[0, :, step - 1], color=color)
                 normal_plot(lower, logits[0, :, step - 1], color=color, marker=marker)
@@ -105,10 +105,10 @@ def draw(runs: Mapping[str, Run]) -> Drawn:
     )
 
 
-def correct_logits(run: Run, most: int, *, count: int = SEQUENCES) -> Array:
+def correct_logits(run: Run, *, most: int, count: int) -> Array:
     """Return y_c of the trained models of up to ``most`` seeds, (seeds, count, T).
 
-    Sequences are drawn as the task has them, from the seed of each model's number among them.
+    Each model sees sequences of its own, drawn as the task has them.
     """
     alive = [index for index, seed in enumerate(run.seeds) if int(seed) not in run.diverged]
     logits = []

@@ -73,7 +73,8 @@ def draw(runs: Mapping[str, Run]) -> Drawn:
     }
     rms = {kind: deviation(each.rollout_accuracy - rollout) for kind, each in theory.items()}
     rises = {kind: rise(epoch, each.rollout_accuracy) for kind, each in theory.items()}
-    single = average(np.array([rise(epoch, curve) for curve in rollout]))
+    risen = np.array([each for each in (rise(epoch, curve) for curve in rollout) if each])
+    single = average(risen) if risen.size else None
     sigma_c, sigma_o = theory["constant"].sigma_c[0], theory["constant"].sigma_o[0]
     caption = (
         f"Accuracies over training at {style.parameters_line(parameters.items())}. "
@@ -87,7 +88,7 @@ def draw(runs: Mapping[str, Run]) -> Drawn:
         f"{concise(rms['theory'].rms_mean)} and {concise(rms['constant'].rms_mean)}); the "
         f"next-token accuracy is off by up to {concise(excess['theory'].largest_mean)} and "
         f"{concise(excess['constant'].largest_mean)}. From 0.1 to 0.9 it takes a single seed "
-        f"{concise(single)} epochs, the theory {_epochs(rises['theory'])} and "
+        f"{_epochs(single)}, the theory {_epochs(rises['theory'])}, with constant variances "
         f"{_epochs(rises['constant'])}."
     )
     return Drawn(
@@ -100,23 +101,25 @@ def draw(runs: Mapping[str, Run]) -> Drawn:
             "rollout_half_late": {kind: _value(each) for kind, each in half.items()},
             "rollout_rms": {kind: each.rms_mean.value for kind, each in rms.items()},
             "next_token_largest": {kind: each.largest_mean.value for kind, each in excess.items()},
-            "rise_epochs": {"simulation": single.value, **rises},
+            "rise_epochs": {"simulation": _value(single), **rises},
         },
     )
 
 
-def rise(epoch: Array, accuracy: Array) -> float:
-    """Return how many epochs an accuracy (E,) takes from 0.1 to 0.9; nan if it does not."""
+def rise(epoch: Array, accuracy: Array) -> float | None:
+    """Return how many epochs an accuracy (E,) takes from 0.1 to 0.9; None if it does not."""
     first, last = (over_training.reaches(epoch, accuracy, level) for level in RISE)
-    return last - first
+    return last - first if np.isfinite(last) else None
 
 
 def _value(estimate: Estimate | None) -> float | None:
     return None if estimate is None else estimate.value
 
 
-def _epochs(value: float) -> str:
-    return f"{value:.0f}"
+def _epochs(count: Estimate | float | None) -> str:
+    if count is None:
+        return "more than there were"
+    return f"{concise(count) if isinstance(count, Estimate) else round(count)} epochs"
 
 
 FIGURE = Figure(

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgba
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Rectangle
 from numpy.typing import NDArray
 
@@ -113,7 +114,7 @@ def _tokens(axes: Axes) -> None:
         axes.add_patch(
             FancyBboxPatch(
                 (x - BOX / 2, at), BOX, 0.36, boxstyle="round,pad=0,rounding_size=0.06",
-                facecolor=(color, 0.3 if place == current else 0.12), edgecolor=color,
+                facecolor=to_rgba(color, 0.3 if place == current else 0.12), edgecolor=color,
                 lw=1.6 if place == current else 0.8, ls=style.DASHED if generated else "-",
             )
         )  # fmt: skip
@@ -216,7 +217,7 @@ def _cells(axes: Axes, values: Array, x: float, y: float, *, color: Any) -> None
             axes.add_patch(
                 Rectangle(
                     (x + column * CELL, y + (rows / 2 - row - 1) * CELL), CELL, CELL,
-                    facecolor=(color, float(values[row, column])), edgecolor=style.GREY, lw=0.4,
+                    facecolor=to_rgba(color, values[row, column]), edgecolor=style.GREY, lw=0.4,
                 )
             )  # fmt: skip
 
