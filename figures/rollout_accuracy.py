@@ -27,7 +27,7 @@ VARIANCES: dict[str, tuple[str, Any]] = {
     "theory": ("theory, its own variances", style.SOLID),
     "constant": ("theory, constant variances", style.DASHED),
 }
-RISE = (0.1, 0.9)
+RISE = (0.25, 0.75)
 
 
 def draw(runs: Mapping[str, Run]) -> Drawn:
@@ -87,7 +87,7 @@ def draw(runs: Mapping[str, Run]) -> Drawn:
         "variances (root mean square of the difference "
         f"{concise(rms['theory'].rms_mean)} and {concise(rms['constant'].rms_mean)}); the "
         f"next-token accuracy is off by up to {concise(excess['theory'].largest_mean)} and "
-        f"{concise(excess['constant'].largest_mean)}. From 0.1 to 0.9 it takes a single seed "
+        f"{concise(excess['constant'].largest_mean)}. From 1/4 to 3/4 it takes a single seed "
         f"{_epochs(single)}, the theory {_epochs(rises['theory'])}, with constant variances "
         f"{_epochs(rises['constant'])}."
     )
@@ -107,7 +107,7 @@ def draw(runs: Mapping[str, Run]) -> Drawn:
 
 
 def rise(epoch: Array, accuracy: Array) -> float | None:
-    """Return how many epochs an accuracy (E,) takes from 0.1 to 0.9; None if it does not."""
+    """Return how many epochs an accuracy (E,) takes from 1/4 to 3/4; None if it does not."""
     first, last = (over_training.reaches(epoch, accuracy, level) for level in RISE)
     return last - first if np.isfinite(last) else None
 

@@ -8,6 +8,8 @@ from small_runs import P, assert_no_words_overlap, line_like, trained
 
 from figures.attention import MAPS, draw, excess, numbers, when_R_is
 from figures.drawing import Drawn
+from meanfield.comparison import average
+from meanfield.words import concise
 
 
 @pytest.fixture(scope="module")
@@ -47,8 +49,14 @@ def test_excess_over_the_mean_step(drawn: Drawn) -> None:
     line_like(beside, percent.mean(0))
     assert drawn.numbers["ends"]["value"] == pytest.approx(percent[:, [0, 3]].mean())
     assert drawn.numbers["between"]["value"] == pytest.approx(percent[:, [1, 2]].mean())
-    error = np.std(percent[:, [0, 3]].mean(1), ddof=1) / np.sqrt(3)
-    assert drawn.numbers["ends"]["error"] == pytest.approx(error)
+    ends = average(percent[:, [0, 3]].mean(1))
+    assert drawn.numbers["ends"]["error"] == pytest.approx(ends.error)
+    between = concise(average(percent[:, [1, 2]].mean(1)), sign=True)
+    apart = concise(average(np.abs(percent[:, 1] - percent[:, 2])))
+    spread = concise(average(percent.std(1)))
+    assert f"at {concise(ends, sign=True)} % against {between} % of the others" in drawn.caption
+    assert f"equal to within {apart} % of the mean" in drawn.caption
+    assert f"deviation over steps is {spread} % of the mean" in drawn.caption
 
 
 def test_the_map_is_taken_when_R_passes_the_level() -> None:
@@ -60,7 +68,7 @@ def test_the_map_is_taken_when_R_passes_the_level() -> None:
 
 
 def test_numbers_of_a_map_made_up() -> None:
-    a_map = np.array([[0.7, 0.3, 0, 0], [0.2, 0.5, 0.3, 0], [0, 0.3, 0.5, 0.2], [0, 0, 0.3, 0.7]])
+    a_map = np.array([[0.7, 0.3, 0, 0], [0.1, 0.5, 0.4, 0], [0, 0.2, 0.5, 0.3], [0, 0, 0.3, 0.7]])
     np.testing.assert_allclose(excess(a_map[None]), [[1 / 6, -1 / 6, -1 / 6, 1 / 6]])
     found = numbers(np.stack([a_map, a_map.T]))
     assert found["ends"].value == pytest.approx(100 / 6)
@@ -68,8 +76,8 @@ def test_numbers_of_a_map_made_up() -> None:
     assert found["between_range"].value == pytest.approx(0, abs=1e-12)
     assert found["spread"].value == pytest.approx(100 / 6)
     assert found["exchangeable"].value == pytest.approx(0.4 / 3)
-    # rows 2 and 3: (0.2 + 0.3)/2 and (0.3 + 0.2)/2; transposed 0.3 on both sides
-    assert found["neighbour"].value == pytest.approx((0.25 + 0.3) / 2)
+    # (0.1 + 0.4)/2 and (0.2 + 0.3)/2; of the transposed map (0.3 + 0.2)/2 and (0.4 + 0.3)/2
+    assert found["neighbour"].value == pytest.approx((0.25 + 0.25 + 0.25 + 0.35) / 4)
 
 
 def test_nothing_overlaps(drawn: Drawn) -> None:

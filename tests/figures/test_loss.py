@@ -10,7 +10,9 @@ from small_runs import P, assert_no_words_overlap, line_like, trained
 
 from figures.drawing import Drawn
 from figures.loss import draw
+from meanfield.comparison import average, jackknife
 from meanfield.runs import Run
+from meanfield.words import concise
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +52,9 @@ def test_the_numbers_said(drawn: Drawn) -> None:
     assert drawn.numbers["largest_mean"] == pytest.approx(np.abs(off.mean(0)).max())
     assert drawn.numbers["size_at_the_end"] == pytest.approx(abs(off[:, -1].mean()))
     assert "on the right of 3." in drawn.caption
+    seed = concise(average(np.abs(off).max(1)))
+    mean = concise(jackknife(lambda curve: np.abs(curve).max(), off))
+    assert f"at most {seed} nats along a seed, {mean} in the mean" in drawn.caption
 
 
 def test_a_diverged_seed_is_left_out() -> None:
