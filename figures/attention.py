@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from figures import over_training
 from figures.batches import main_batch
-from figures.drawing import Drawn, Figure
+from figures.drawing import Drawn, Figure, with_error
 from meanfield import style
 from meanfield.comparison import Estimate, average
 from meanfield.measured import of_run
@@ -95,10 +95,7 @@ def draw(runs: Mapping[str, Run]) -> Drawn:
     return Drawn(
         canvas=canvas,
         caption=caption,
-        numbers={
-            name: {"value": each.value, "error": each.error if each.seeds > 1 else None}
-            for name, each in found.items()
-        },
+        numbers={name: with_error(each) for name, each in found.items()},
     )
 
 

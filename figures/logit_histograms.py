@@ -13,7 +13,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from figures.batches import QUICK, Batch, batch, main_batch
-from figures.drawing import Drawn, Figure
+from figures.drawing import Drawn, Figure, with_error
 from meanfield import style
 from meanfield.comparison import Estimate, average
 from meanfield.runs import Run
@@ -96,10 +96,7 @@ def draw(runs: Mapping[str, Run]) -> Drawn:
         canvas=canvas,
         caption=caption,
         numbers={
-            epoch: {
-                name: {"value": each.value, "error": each.error if each.seeds > 1 else None}
-                for name, each in of.items()
-            }
+            epoch: {name: with_error(each) for name, each in of.items()}
             for epoch, of in shapes.items()
         },
     )

@@ -50,11 +50,15 @@ def test_the_numbers_said(drawn: Drawn) -> None:
     off = mean_field(run) - run.loss
     assert drawn.numbers["largest_seed"] == pytest.approx(np.abs(off).max(1).mean())
     assert drawn.numbers["largest_mean"] == pytest.approx(np.abs(off.mean(0)).max())
-    assert drawn.numbers["size_at_the_end"] == pytest.approx(abs(off[:, -1].mean()))
-    assert "on the right of 3." in drawn.caption
+    assert drawn.numbers["end"] == pytest.approx(off[:, -1].mean())
+    assert "averaged over 3 seeds" in drawn.caption
     seed = concise(average(np.abs(off).max(1)))
     mean = concise(jackknife(lambda curve: np.abs(curve).max(), off))
-    assert f"at most {seed} nats along a seed, {mean} in the mean" in drawn.caption
+    end = concise(average(off[:, -1]), sign=True)
+    assert (
+        f"at most {seed} nats along a seed, {mean} in the mean over seeds, {end} at"
+        in drawn.caption
+    )
 
 
 def test_a_diverged_seed_is_left_out() -> None:
