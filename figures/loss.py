@@ -94,7 +94,7 @@ FIGURE = Figure(
 )
 ROBUST = Figure(
     name="robust_loss",
-    title="the same for the second set of hyperparameters",
+    title="mean-field loss for the second set of hyperparameters",
     source="Appendix J",
     batches=lambda *, quick: {"run": robust_batch(quick=quick)},
     draw=draw,

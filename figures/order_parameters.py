@@ -83,7 +83,7 @@ FIGURE = Figure(
 )
 ROBUST = Figure(
     name="robust_order_parameters",
-    title="the same for the second set of hyperparameters",
+    title="R, Q and S for the second set of hyperparameters",
     source="Appendix J",
     batches=robust_batches,
     draw=draw,

@@ -131,7 +131,7 @@ FIGURE = Figure(
 )
 ROBUST = Figure(
     name="robust_rollout_accuracy",
-    title="the same for the second set of hyperparameters",
+    title="rollout accuracy for the second set of hyperparameters",
     source="Appendix J",
     batches=lambda *, quick: {"run": robust_batch(quick=quick)},
     draw=draw,
