@@ -67,7 +67,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         chosen = named(options.names)
         if options.list:
-            print("\n".join(f"{each.name:22} {each.title} ({each.source})" for each in chosen))
+            print("\n".join(f"{each.name:24} {each.title} ({each.source})" for each in chosen))
             return 0
         if options.workers is not None and options.workers < 1:
             raise ParameterError(f"workers must be at least 1, not {options.workers}")

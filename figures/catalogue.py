@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
-from figures import order_parameters
+from figures import (
+    attention,
+    logit_histograms,
+    loss,
+    order_parameters,
+    rollout_accuracy,
+    setup_schematic,
+)
 from figures.drawing import Figure
 from meanfield.parameters import ParameterError
 
 FIGURES: tuple[Figure, ...] = (
+    setup_schematic.FIGURE,
     order_parameters.FIGURE,
+    rollout_accuracy.FIGURE,
+    loss.FIGURE,
+    attention.FIGURE,
+    logit_histograms.FIGURE,
     order_parameters.ROBUST,
+    rollout_accuracy.ROBUST,
+    loss.ROBUST,
 )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -12,6 +13,7 @@ from matplotlib.figure import Figure as Canvas
 
 from figures.batches import Batch, load
 from meanfield import style
+from meanfield.comparison import Estimate
 from meanfield.files import writing
 from meanfield.runs import Run
 
@@ -47,6 +49,12 @@ class Figure:
     source: str
     batches: Callable[..., Mapping[str, Batch]]
     draw: Callable[[Mapping[str, Run]], Drawn]
+
+
+def with_error(estimate: Estimate) -> dict[str, float | None]:
+    """Return a value and its standard error for ``Drawn.numbers``; no error of a single seed."""
+    known = math.isfinite(estimate.error)
+    return {"value": estimate.value, "error": estimate.error if known else None}
 
 
 def make(figure: Figure, *, data: Path, out: Path, quick: bool) -> list[Path]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from figures import over_training
 from figures.batches import Batch, main_batch, robust_batch
 from figures.drawing import Drawn, Figure
-from meanfield import plot, style
+from meanfield import style
 from meanfield.comparison import compare
 from meanfield.measured import of_run
 from meanfield.prediction import predict
@@ -40,13 +41,10 @@ def draw(runs: Mapping[str, Run]) -> Drawn:
         for upper, lower, (words, names) in zip(above, below, PANELS.items(), strict=True):
             for name, label in names.items():
                 seeds, color = measured.curves[name], style.COLORS[name]
-                upper.plot(epoch, seeds.T, color=color, lw=0.5, alpha=0.3, zorder=1)
-                style.band(upper, epoch, seeds, color=color, label=label)
+                over_training.simulation(upper, epoch, seeds, color=color, label=label)
                 upper.plot(epoch, getattr(theory, name), color=color, lw=1.4)
                 style.residual(lower, epoch, against.curves[name] - seeds, color=color)
-            ends = plot.phases(upper, theory, width=2.7)
-            for axes in (upper, lower):
-                axes.axvspan(*ends, color=style.BAND, lw=0, zorder=0)
+            over_training.phases(upper, lower, theory, width=2.7)
             upper.set_ylabel(words)
             upper.set_xlim(0, epoch[-1])
             upper.legend(loc="upper left")
@@ -56,12 +54,11 @@ def draw(runs: Mapping[str, Run]) -> Drawn:
     rms = {name: against.deviations[name].rms_mean for name in "RQS"}
     count = len(measured.seeds)
     caption = (
-        f"Order parameters over training at {style.parameters_line(parameters.items())}. Points: "
-        f"mean of {count} seeds; band: two thirds of them; thin lines: single seeds. Lines: the "
-        "mean-field equations (15), linear closure, from the nominal start. Grey: from the end of "
-        "the heuristic phase to saturation, in theory. Below: theory minus simulation, averaged "
-        f"over seeds, with its standard error. Attention locks on {late(onset.mean)} in theory; "
-        "the root mean square of the difference is "
+        f"Order parameters over training at {style.parameters_line(parameters.items())}. "
+        f"{over_training.simulation_in_words(count)} Lines: the mean-field equations (15), linear "
+        f"closure, from the nominal start. {over_training.PHASES_IN_WORDS} "
+        f"{over_training.RESIDUAL_IN_WORDS} Attention locks on {late(onset.mean)} in theory; the "
+        "root mean square of the difference is "
         + ", ".join(f"{concise(estimate)} for ${name}$" for name, estimate in rms.items())
         + "."
     )
@@ -86,7 +83,7 @@ FIGURE = Figure(
 )
 ROBUST = Figure(
     name="robust_order_parameters",
-    title="the same for the second set of hyperparameters",
+    title="R, Q and S for the second set of hyperparameters",
     source="Appendix J",
     batches=robust_batches,
     draw=draw,

@@ -30,6 +30,7 @@ TWO_THIRDS = (1 / 6, 5 / 6)
 BLUE, VERMILION, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
 ORANGE, SKY, BLACK, GREY = "#E69F00", "#56B4E9", "#000000", "#666666"
 BAND = "#ECECEC"
+SEQUENTIAL, LIGHTEST = "viridis", 0.88  # beyond it, too light for a line on white
 SOLID, DASHED, DOTTED, DASHDOT = "-", (0, (5, 1.5)), (0, (1, 1)), (0, (5, 1.5, 1, 1.5))
 
 # An order parameter or accuracy has one colour everywhere, a closure one dash.
@@ -123,4 +124,12 @@ def residual(
         error = np.std(difference, axis=0, ddof=1) / np.sqrt(len(difference))
         axes.fill_between(x, mean - error, mean + error, color=color, alpha=0.18, lw=0)
     axes.plot(x, mean, color=color, ls=dashes, lw=1.2)
-    axes.axhline(0, color=GREY, lw=0.7, zorder=0)
+    axes.axhline(0, color=GREY, lw=0.7, zorder=0.5)  # above a grey span
+
+
+def step_colors(count: int) -> NDArray[np.float64]:
+    """Return a colour for each of ``count`` steps, (count, 4), from dark to light in grey too."""
+    import matplotlib
+
+    colors = matplotlib.colormaps[SEQUENTIAL](np.linspace(0, LIGHTEST, count))
+    return np.asarray(colors)
