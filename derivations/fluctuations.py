@@ -357,7 +357,7 @@ def covariance_by_enumeration(variance_from_start: sp.Eq, second_order_loss: sp.
         found = list(all_logits(sizes, row))
         rights = [logits[right] for right, logits in found]
         rest = [x for right, logits in found for s, x in enumerate(logits) if s != right]
-        means = sum(rights) / len(rights), sum(rest) / len(rest)
+        means = [sum(kind, Fraction(0)) / len(kind) for kind in (rights, rest)]
         total = Fraction(0)
         for right, logits in found:
             shares = [1 - wrong if s == right else wrong / (N_value - 1) for s in range(N_value)]
