@@ -1,0 +1,91 @@
+"""Next-token accuracy from sampled sequences: no Gaussians, no independence of the logits.
+
+Along the mean-field flow the logits (X6h) are known but for what chance decides: the vocabulary,
+W(0), the actions and the state. These are drawn once and kept for all epochs, so that the curve is
+smooth; which logit is largest is then counted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from meanfield.parameters import ParameterError, Parameters
+
+Array = NDArray[np.float64]
+
+VOCABULARIES, SEQUENCES, RNG_SEED = 16, 512, 20260618
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """Accuracy at each epoch, (E,), and its standard error over the vocabularies drawn, (E,)."""
+
+    accuracy: Array
+    error: Array
+
+
+def next_token_accuracy(
+    parameters: Parameters,
+    *,
+    u: Array,
+    v: Array,
+    attention: Array,
+    permutations: NDArray[np.integer] | None = None,
+    vocabularies: int = VOCABULARIES,
+    sequences: int = SEQUENCES,
+    rng_seed: int = RNG_SEED,
+) -> Sampled:
+    """Return how often the largest logit is the right one, when the current state is right.
+
+    u, v: (E,), the weights of the retrieval part and of the heuristic (X4). attention: (E, T, T),
+    row t the prediction of step t + 1, the diagonal the right action.
+    permutations: (K, N), of one seed, action k takes state x to permutations[k, x]; drawn anew for
+    each of ``vocabularies`` (at least 2) if not given. W(0) is drawn anew each time in any case.
+    sequences: drawn for each. Raises ParameterError for too few of either.
+    """
+    for name, value, least in (("vocabularies", vocabularies, 2), ("sequences", sequences, 1)):
+        if value < least:
+            raise ParameterError(f"{name} must be at least {least}, not {value}")
+    rng = np.random.default_rng(rng_seed)
+    N, K = parameters.N, parameters.K
+    right = np.empty((vocabularies, len(u)))
+    for row in right:
+        drawn = permutations
+        if drawn is None:
+            drawn = rng.permuted(np.tile(np.arange(N), (K, 1)), axis=1)
+        row[:] = _right(parameters, u, v, attention, drawn, sequences, rng)
+    error = np.std(right, axis=0, ddof=1) / np.sqrt(vocabularies)
+    return Sampled(np.mean(right, axis=0), error)
+
+
+def _right(
+    parameters: Parameters,
+    u: Array,
+    v: Array,
+    attention: Array,
+    permutations: NDArray[np.integer],
+    sequences: int,
+    rng: np.random.Generator,
+) -> Array:
+    """Return the share of right predictions at each epoch, for one vocabulary and one W(0)."""
+    N, K, T, n = parameters.N, parameters.K, parameters.T, sequences
+    each = np.arange(n)
+    W_0 = rng.uniform(-parameters.w_init, parameters.w_init, (K, N, N))
+    actions = rng.integers(K, size=(n, T))
+    step, state = rng.integers(T, size=n), rng.integers(N, size=n)
+    chosen = permutations[:, state].T  # (n, K), where each action would lead
+    reached = np.take_along_axis(chosen, actions, 1)  # (n, T)
+    hits = np.zeros((n, N))
+    np.add.at(hits, (each[:, None], chosen), 1 / K)  # the mean permutation matrix on the state
+    start = W_0[actions, :, state[:, None]]  # (n, T, N)
+    onto = np.eye(N)[reached]  # (n, T, N), P of each action on the state
+    answer = reached[each, step]
+    shares = np.empty(len(u))
+    for e, A in enumerate(attention):
+        weights = A[step][:, None]  # (n, 1, T)
+        y = (weights @ (start + u[e] * onto))[:, 0] + (v[e] - u[e]) * hits  # (n, N), -v/N for all
+        shares[e] = np.mean(np.argmax(y, axis=1) == answer)
+    return shares
