@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from figures import order_parameters
+from figures import (
+    attention_gradient,
+    exact_solution,
+    order_parameters,
+    phase_diagram,
+    robustness,
+)
 from figures.drawing import Figure
 from meanfield.parameters import ParameterError
 
 FIGURES: tuple[Figure, ...] = (
     order_parameters.FIGURE,
     order_parameters.ROBUST,
+    robustness.FIGURE,
+    attention_gradient.FIGURE,
+    exact_solution.FIGURE,
+    phase_diagram.FIGURE,
 )
 
 
