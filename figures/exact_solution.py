@@ -114,7 +114,7 @@ def draw(runs: Mapping[str, Run]) -> Drawn:
     lines = growth(first.parameters, max(float(run.R.max()) for run in runs.values()))
     with style.drawing(7.0, 3.0) as canvas:
         left, middle, right = canvas.subplots(1, 3)
-        for run, mark, color in zip(runs.values(), MARKS, SHADES, strict=True):
+        for run, mark, color in zip(runs.values(), MARKS, SHADES, strict=False):
             every = max(1, len(run.epoch) // 60)
             how: dict[str, Any] = {"marker": mark, "color": color, "ls": "", "ms": 2.6, "mew": 0}
             how |= {"alpha": 0.8, "markevery": every}
@@ -143,7 +143,7 @@ def draw(runs: Mapping[str, Run]) -> Drawn:
         right.xaxis.set_minor_locator(NullLocator())
         points = [
             Line2D([], [], marker=mark, color=color, ls="", ms=3.5, mew=0, label=f"lr {name}")
-            for name, mark, color in zip(runs, MARKS, SHADES, strict=True)
+            for name, mark, color in zip(runs, MARKS, SHADES, strict=False)
         ]
         left.legend(handles=points, loc="lower right", handletextpad=0, borderaxespad=0)
         theory = [Line2D([], [], label=WORDS[name], **DRAWN[name], lw=1.4) for name in lines]

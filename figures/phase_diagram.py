@@ -56,6 +56,7 @@ class Map:
 
 
 TICKS = (4, 10, 20)
+FREE_ROWS = (6, 14, 28)  # T where a contour may have its label
 ACTIONS = np.arange(3, 33)
 MAPS = {
     "N": Map(
@@ -123,13 +124,15 @@ class Point:
     """One training on a map.
 
     simulated: median over its seeds of the training time of the onset; inf if most never lock on.
-    late: how much later the linear and the quadratic closure put it, relative.
+    scatter: standard deviation over seeds, relative to it; nan if one never does.
+    late: how much later each closure puts it, relative; meaningless if most never lock on.
     """
 
     name: str
     across: float
     T: int
     simulated: float
+    scatter: float
     late: dict[str, float]
 
 
@@ -140,7 +143,9 @@ def point(name: str, run: Run) -> Point:
     simulated = p.lr * float(np.median(epochs))
     predicted = {closure: p.lr * onset.predicted(p, closure) for closure in CLOSURES}
     late = {closure: time / simulated - 1 for closure, time in predicted.items()}
-    return Point(which, float(across), int(T), simulated, late)
+    all_lock = bool(np.all(np.isfinite(epochs)))
+    scatter = p.lr * float(np.std(epochs, ddof=1)) / simulated if all_lock else np.nan
+    return Point(which, float(across), int(T), simulated, scatter, late)
 
 
 def theory(each: Map) -> Array:
@@ -176,7 +181,9 @@ def draw(runs: Mapping[str, Run]) -> Drawn:
             lines = axes.contour(
                 *each.grid, grids[name], levels(values), colors="white", linewidths=0.6
             )
-            axes.clabel(lines, fmt="%g", fontsize=7)
+            axes.clabel(
+                lines, fmt="%g", fontsize=7, manual=free_places(each, grids[name], lines.levels)
+            )
             for here in points:
                 if here.name == name:
                     _mark(axes, here, colors)
@@ -200,7 +207,12 @@ def draw(runs: Mapping[str, Run]) -> Drawn:
         canvas=canvas,
         caption=_caption(points, runs),
         closures=CLOSURES,
-        numbers={"late": {name: here.late for name, here in zip(runs, points, strict=True)}},
+        numbers={
+            "late": {
+                name: here.late if np.isfinite(here.simulated) else None
+                for name, here in zip(runs, points, strict=True)
+            }
+        },
     )
 
 
@@ -209,6 +221,20 @@ def levels(values: Array) -> list[float]:
     decades = range(int(np.floor(np.log10(values.min()))), int(np.ceil(np.log10(values.max()))) + 1)
     steps = [step * 10.0**decade for decade in decades for step in (1, 2, 5)]
     return [step for step in steps if values.min() < step < values.max()]
+
+
+def free_places(each: Map, grid: Array, wanted: Sequence[float]) -> list[tuple[float, float]]:
+    """Return a place on the contour of each level, between the rows of circles; none outside."""
+    across, T = each.grid
+    places = []
+    for level in wanted:
+        for row in np.searchsorted(T, FREE_ROWS):
+            above = np.flatnonzero(grid[row] >= level)
+            inside = above[(above > 0.1 * len(across)) & (above < 0.9 * len(across))]
+            if above.size and inside.size and above[0] == inside[0]:
+                places.append((float(across[above[0]]), float(T[row])))
+                break
+    return places
 
 
 def _mark(axes: Axes, here: Point, colors: Mapping[str, Any]) -> None:
@@ -237,6 +263,7 @@ def _mark(axes: Axes, here: Point, colors: Mapping[str, Any]) -> None:
 def _caption(points: Sequence[Point], runs: Mapping[str, Run]) -> str:
     first = next(iter(runs.values()))
     rates = [run.parameters.lr for run in runs.values()]
+    scatter = np.nanmean([each.scatter for each in points])
     told = []
     for name, each in MAPS.items():
         here = [point for point in points if point.name == name and np.isfinite(point.simulated)]
@@ -252,8 +279,9 @@ def _caption(points: Sequence[Point], runs: Mapping[str, Run]) -> str:
         f"equations see alone. Maps and white lines: {DRAWN} closure, at head dimension 64 and, "
         "where nothing else is said, RoPE base 10. Circles: median of "
         f"{len(first.seeds)} seeds, filled in the same colours, so that a circle vanishes where "
-        "theory is right; beside them how late theory is, in per cent. Each model has the learning "
-        f"rate ({min(rates):g} to {max(rates):g}) that puts the predicted onset at epoch {ONSET}. "
+        "theory is right; above them how late theory is, in per cent, where single seeds scatter "
+        f"by {100 * scatter:.0f} %. Each model has the learning rate "
+        f"({min(rates):g} to {max(rates):g}) that puts the predicted onset at epoch {ONSET}. "
         "Mean lateness of the closures, with its standard error over the circles: "
         + "; ".join(told)
         + f". Dashed: up and right of it the {DRAWN} closure is more than "
