@@ -115,9 +115,8 @@ def draw(runs: Mapping[str, Run]) -> Drawn:
     with style.drawing(7.0, 3.0) as canvas:
         left, middle, right = canvas.subplots(1, 3)
         for run, mark, color in zip(runs.values(), MARKS, SHADES, strict=False):
-            every = max(1, len(run.epoch) // 60)
             how: dict[str, Any] = {"marker": mark, "color": color, "ls": "", "ms": 2.6, "mew": 0}
-            how |= {"alpha": 0.8, "markevery": every}
+            how["alpha"] = 0.8
             left.plot((run.Q - run.S).T, run.R.T, **how)
             middle.plot(gain(run, linear).T, 1 - run.R.T, **how)
         for name, (U, logit_R) in lines.items():

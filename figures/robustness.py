@@ -38,7 +38,7 @@ SERIES: dict[str, tuple[str, dict[str, Any], tuple[Any, ...]]] = {
     "K": ("K", {}, (5, 10, 40)),
     "T": ("T", {}, (3, 5, 15)),
     "d_head": ("d_head", {}, (2, 4, 8, 16)),
-    "d_head longer": ("d_head", {"T": 20}, (2,)),
+    "d_head faster": ("d_head", {"T": 20, "lr": 20.0}, (2, 4)),
     "power": ("rope_theta", {}, (2.0, 100.0, 1e4)),
     "linear": ("rope_theta", {"rope_spacing": "linear"}, (2.0, 10.0, 1e4)),
     "lr": ("lr", {}, (1.0, 5.0, 20.0, 50.0, 100.0, 200.0, 500.0)),
@@ -49,7 +49,7 @@ QUICK_VALUES: dict[str, tuple[Any, ...]] = {
     "K": (20,),
     "T": (3, 8),
     "d_head": (2, 8),
-    "d_head longer": (2,),
+    "d_head faster": (2,),
     "power": (100.0, 1e4),
     "linear": (10.0, 1e4),
     "lr": (20.0, 200.0),
@@ -65,15 +65,15 @@ PANELS: dict[str, tuple[str, tuple[float, ...]]] = {
     "power": ("RoPE base", (2, 10, 100, 1e4)),
     "linear": ("base, linear frequencies", (2, 10, 1e4)),
     "lr": ("learning rate", (1, 5, 20, 100, 500)),
-    "n_train": ("training sequences", (16, 64, 256, 1024, 8192)),
+    "n_train": ("training sequences", (16, 256, 4096)),
 }
-BESIDE = {"d_head": "d_head longer"}
+BESIDE = {"d_head": "d_head faster"}
 LETTERS = {
     "N": "$N$",
     "K": "$K$",
     "T": "$T$",
     "d_head": "$d$",
-    "d_head longer": "more actions with $d$",
+    "d_head faster": "squares at $d$",
     "power": "RoPE base",
     "linear": "linear frequencies to base",
     "lr": "lr",
@@ -82,11 +82,17 @@ LETTERS = {
 MARKS: dict[str, dict[str, Any]] = {
     "learned": {"color": style.BLUE, "ms": 4, "mew": 0},
     "not": {"mfc": "white", "mec": style.VERMILION, "ms": 4, "mew": 1},
-    "diverged": {"marker": "x", "color": style.BLACK, "ms": 4.5, "mew": 1.2},
+    "lost": {"marker": "x", "color": style.BLACK, "ms": 4.5, "mew": 1.2},
+    "diverged": {"marker": "*", "color": style.PURPLE, "ms": 7, "mew": 0},
 }
-WORDS = {"learned": "learned fully", "not": "not fully", "diverged": "diverged"}
-SIDEWAYS = 0.04  # from seed to seed, in the width of a panel
-BESIDE_BY = {"o": 0, "s": 3.2}  # seeds, of a series to the right of its values
+WORDS = {
+    "learned": "learned fully",
+    "not": "not fully",
+    "lost": "attention lost",
+    "diverged": "diverged",
+}
+SIDEWAYS, MARGIN = 0.035, 0.09  # seed to seed, and beyond the ends, in the width of a panel
+BESIDE_BY = {"o": 0, "s": 3.0}  # seeds, of a series to the right of its values
 
 
 def batches(*, quick: bool) -> dict[str, Batch]:
@@ -116,14 +122,15 @@ def horizon(parameters: Parameters) -> int:
 class Outcome:
     """What became of one training.
 
-    value: of what was changed. rollout: accuracy of each seed at the end. diverged: whether its
-    loss ends above where it began, or is no number.
+    value: of what was changed. rollout: accuracy of each seed at the end. lost: whether its R ends
+    below where it began. diverged: whether its loss ends above where it began, or is no number.
     late: how much later each seed locks on than the linear closure says, as a factor; nan if never.
     quadratic: the same of the quadratic closure.
     """
 
     value: float
     rollout: Array
+    lost: NDArray[np.bool_]
     diverged: NDArray[np.bool_]
     late: Array
     quadratic: float
@@ -133,14 +140,21 @@ class Outcome:
         """Which seeds have learned fully."""
         return np.asarray(self.rollout >= 1 - SATURATED)
 
+    @property
+    def kinds(self) -> list[str]:
+        """What to call the fate of each seed."""
+        fates = {"diverged": self.diverged, "lost": self.lost, "learned": self.learned}
+        return np.select(list(fates.values()), list(fates), "not").tolist()
+
 
 def outcome(run: Run, value: float) -> Outcome:
     """Return what became of the first seeds of a training."""
-    p, loss = run.parameters, run.loss[:SEEDS]
+    p, loss, R = run.parameters, run.loss[:SEEDS], run.R[:SEEDS]
     linear, quadratic = (onset.predicted(p, name) for name in CLOSURES)
     return Outcome(
         value=value,
         rollout=np.nan_to_num(run.rollout_accuracy[:SEEDS, -1], nan=1 / p.N),
+        lost=R[:, -1] < R[:, 0],
         diverged=~(loss[:, -1] <= loss[:, 0]),
         late=onset.measured(run)[:SEEDS] / linear,
         quadratic=quadratic / linear,
@@ -180,17 +194,22 @@ def draw(runs: Mapping[str, Run]) -> Drawn:
             uppers, lowers, PANELS.items(), strict=True
         ):
             values = [each.value for each in found[series]]
-            apart = max(values[-1] / values[0], 2) ** SIDEWAYS
+            narrow = 0.65 if series in BESIDE else 1.0
+            wide = max(values[-1] / values[0], 2)
+            apart, margin = wide ** (narrow * SIDEWAYS), wide**MARGIN
             _panel(upper, lower, found[series], mark="o", apart=apart)
             if series in BESIDE:
                 _panel(upper, lower, found[BESIDE[series]], mark="s", apart=apart)
+                p = _beside(runs)
+                upper.annotate(f"■ $T={p.T}$, lr {p.lr:g}", (0.98, 0.45), ha="right", size=8,
+                               color=style.BLUE, xycoords="axes fraction")  # fmt: skip
             lower.axhline(1, color=style.BLACK, lw=1.2, zorder=1)
             for axes in (upper, lower):
                 axes.set_xscale("log")
                 if not SERIES[series][1]:
                     main = _value(runs[MAIN], SERIES[series][0])
                     axes.axvline(main, color=style.BAND, lw=4, zorder=0)
-                axes.set_xlim(values[0] / apart**3, values[-1] * apart**3)
+                axes.set_xlim(values[0] / margin, values[-1] * margin)
                 axes.xaxis.set_major_locator(FixedLocator(ticks))
                 axes.xaxis.set_minor_locator(NullLocator())
                 axes.xaxis.set_major_formatter("{x:g}")
@@ -198,11 +217,14 @@ def draw(runs: Mapping[str, Run]) -> Drawn:
             lower.set_xlabel(label)
         for upper, lower in zip(rows[::2, 0], rows[1::2, 0], strict=True):
             upper.set(ylabel="rollout accuracy", ylim=(-0.06, 1.08), yticks=(0, 0.5, 1))
-            lower.set(ylabel="onset\n/ theory", yscale="log", ylim=(0.4, 2.5))
+            lower.set(ylabel="onset\n/ theory", yscale="log", ylim=(0.36, 2.6))
             lower.yaxis.set_major_locator(FixedLocator((0.5, 1, 2)))
             lower.yaxis.set_major_formatter("{x:g}")
             lower.yaxis.set_minor_locator(NullLocator())
-        canvas.legend(handles=_legend(), loc="outside upper center", ncols=5, columnspacing=1.2)
+        present = {kind for row in found.values() for each in row for kind in each.kinds}
+        canvas.legend(
+            handles=_legend(present), loc="outside upper center", ncols=5, columnspacing=1.2
+        )
     return Drawn(
         canvas=canvas,
         caption=_caption(runs, found),
@@ -212,6 +234,7 @@ def draw(runs: Mapping[str, Run]) -> Drawn:
                 f"{each.value:g}": {
                     "rollout_accuracy": each.rollout.tolist(),
                     "learned": int(each.learned.sum()),
+                    "lost": int(each.lost.sum()),
                     "diverged": int(each.diverged.sum()),
                     "onset_over_theory": [
                         late if np.isfinite(late) else None for late in each.late
@@ -227,10 +250,11 @@ def draw(runs: Mapping[str, Run]) -> Drawn:
 def _panel(upper: Axes, lower: Axes, found: Sequence[Outcome], *, mark: str, apart: float) -> None:
     """Draw the outcomes of a series: one mark a seed, side by side, a factor apart."""
     for each in found:
-        kinds = np.where(each.diverged, "diverged", np.where(each.learned, "learned", "not"))
-        beside = np.arange(len(kinds)) - (len(kinds) - 1) / 2 + BESIDE_BY[mark]
+        beside = np.arange(len(each.kinds)) - (len(each.kinds) - 1) / 2 + BESIDE_BY[mark]
         places = each.value * apart**beside
-        for kind, x, accuracy, late in zip(kinds, places, each.rollout, each.late, strict=True):
+        for kind, x, accuracy, late in zip(
+            each.kinds, places, each.rollout, each.late, strict=True
+        ):
             drawn = {"marker": mark, **MARKS[kind]}
             upper.plot(x, accuracy, ls="", clip_on=False, **drawn)
             lower.plot(x, late, ls="", **drawn)
@@ -240,10 +264,11 @@ def _panel(upper: Axes, lower: Axes, found: Sequence[Outcome], *, mark: str, apa
         lower.plot(values, quadratic, color=style.BLACK, ls=style.DASHES["quadratic"], lw=1.2)
 
 
-def _legend() -> list[Line2D]:
+def _legend(present: set[str]) -> list[Line2D]:
     points = [
         Line2D([], [], ls="", label=WORDS[kind], **{"marker": "o", **drawn})
         for kind, drawn in MARKS.items()
+        if kind in present
     ]
     lines = [
         Line2D([], [], color=style.BLACK, lw=1.2, ls=dashes, label=f"{name} closure")
@@ -263,27 +288,35 @@ def _caption(runs: Mapping[str, Run], found: Mapping[str, Sequence[Outcome]]) ->
     failing = {name: each for name, each in changed.items() if not each.learned.all()}
     told = ", ".join(
         f"{name} ({each.learned.sum()} of {len(each.learned)} seeds"
-        + (f", {each.diverged.sum()} diverged)" if each.diverged.any() else ")")
+        + "".join(
+            f", {each.kinds.count(kind)} {kind}"
+            for kind in ("lost", "diverged")
+            if kind in each.kinds
+        )
+        + ")"
         for name, each in failing.items()
     )
+    beside = _beside(runs)
     late = np.array([np.mean(each.late) for name, each in changed.items() if name not in failing])
     return (
         "What is learned when one value is changed from the main set, "
         f"{style.parameters_line(main.parameters.items())}, {main.training['n_train']} training "
         f"sequences (grey bar). A mark a seed, at the end of {LENGTH:g} times the epochs that the "
         f"slower closure needs to saturate, but {SHORTEST} epochs at least. Learned fully: "
-        f"rollout accuracy of {1 - SATURATED:g} or more; diverged: the loss ends above its start. "
-        f"Squares: the same at $T={runs_of(runs, 'd_head longer').parameters.T}$. Below: epoch at "
-        "which attention locks on ($R=1/2$), over that of the linear closure; dashed: the "
+        f"rollout accuracy of {1 - SATURATED:g} or more; attention lost: $R$ ends below its "
+        "start; diverged: the loss ends above its start; a seed not there may merely be late. "
+        f"Squares: at $T={beside.T}$ and lr {beside.lr:g}. Below: epoch at which attention locks "
+        "on ($R=1/2$), over that of the linear closure; dashed: the "
         f"quadratic closure. Of {len(changed)} changes {len(changed) - len(failing)} are learned "
         "fully by every seed, locking on at "
         f"{concise(average(late))} times the linear closure's epoch on average; not: {told}."
     )
 
 
-def runs_of(runs: Mapping[str, Run], series: str) -> Run:
-    """Return the first run of a series."""
-    return next(run for name, run in runs.items() if name.rpartition(" ")[0] == series)
+def _beside(runs: Mapping[str, Run]) -> Parameters:
+    """Return the parameters of the first training that is shown beside others."""
+    shown = tuple(BESIDE.values())
+    return next(run.parameters for name, run in runs.items() if name.startswith(shown))
 
 
 FIGURE = Figure(
