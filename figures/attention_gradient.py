@@ -24,7 +24,7 @@ from meanfield.words import concise
 Array = NDArray[np.float64]
 
 BASES = {10.0: 700, 100.0: 900, 1e4: 1200}  # epochs by RoPE base
-QUICK_BASES = {10.0: 300, 100.0: 400, 1e4: 600}
+QUICK_BASES = {10.0: 300, 100.0: 400, 1e4: 500}
 CLOSURES = {
     "linear": (closures.LINEAR, generated.gradient_linear),
     "quadratic": (closures.QUADRATIC, generated.gradient_quadratic),
@@ -43,7 +43,7 @@ DRAWN: dict[str, dict[str, Any]] = {
 MIDDLE, END = (0.4, 0.8), (0.95, 0.98)  # of R: what is quantified
 WINDOW = (0.04, 0.997)  # of R: what is drawn
 TICKS = (0.1, 0.5, 0.9, 0.99)
-STEPS = 400  # of the softmax attention, and of what is averaged over R
+STEPS = 250  # of the softmax attention, and of what is averaged over R
 
 
 def batches(*, quick: bool) -> dict[str, Batch]:
@@ -51,7 +51,7 @@ def batches(*, quick: bool) -> dict[str, Batch]:
     sizes, bases = (QUICK["main"], QUICK_BASES) if quick else ({}, BASES)
     result = {}
     for base, epochs in bases.items():
-        other = batch(seeds=8, epochs=epochs, every=5 if quick else 10, **sizes, rope_theta=base)
+        other = batch(seeds=4 if quick else 8, epochs=epochs, every=10, **sizes, rope_theta=base)
         result[f"{base:g}"] = main_batch(quick=quick) if base == 10 else other
     return result
 

@@ -26,7 +26,7 @@ from meanfield.words import concise
 Array = NDArray[np.float64]
 
 RATES = (1.0, 2.0, 5.0, 10.0, 20.0)
-LENGTH, QUICK_LENGTH = 2000, 800  # training time, lr times epoch
+LENGTH, QUICK_LENGTH = 2000, 600  # training time, lr times epoch
 MARKS = ("o", "s", "^", "D", "v")
 SHADES = ("#08306B", "#2171B5", "#6BAED6", "#CC79A7", "#7A3E9D")
 QUANTIFIED = (0.5, 0.95)  # R at which what is conserved is told
@@ -37,7 +37,7 @@ STARTED = 0.03  # of R, above its start: before that the conserved quantity is 0
 def batches(*, quick: bool) -> dict[str, Batch]:
     """The same seeds at every learning rate, for the same training time."""
     sizes, length = (QUICK["main"], QUICK_LENGTH) if quick else ({}, LENGTH)
-    seeds = 3 if quick else 4
+    seeds = 2 if quick else 4
     return {
         f"{lr:g}": lasting(batch(seeds=seeds, epochs=1, lr=lr, **sizes), length / lr)
         for lr in RATES

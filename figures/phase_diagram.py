@@ -77,7 +77,7 @@ MAPS = {
         others={"N": 20},
         grid=(np.arange(6, 65), ACTIONS),
         trained=((8, 20, 50), (4, 10, 20)),
-        quick=((8,), (4, 8)),
+        quick=((8, 20), (4,)),
     ),
     "rope_theta": Map(
         across="rope_theta",
@@ -87,7 +87,7 @@ MAPS = {
         others={"N": 20},
         grid=(np.geomspace(2.0, 3e4, 61), ACTIONS),
         trained=((10.0, 100.0, 1e4), (4, 10, 20)),
-        quick=((1e4,), (4, 8)),
+        quick=((10.0, 1e4), (4,)),
     ),
 }
 
@@ -109,7 +109,9 @@ def batches(*, quick: bool) -> dict[str, Batch]:
             short = batch(
                 seeds=QUICK_SEEDS if quick else SEEDS, epochs=1, lr=lr, **settings, **sizes
             )
-            result[f"{name} {across:g} {T}"] = lasting(short, BEYOND * onset_time / lr)
+            result[f"{name} {across:g} {T}"] = lasting(
+                short, BEYOND * onset_time / lr, evaluations=30 if quick else 60
+            )
     return result
 
 

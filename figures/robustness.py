@@ -106,7 +106,9 @@ def batches(*, quick: bool) -> dict[str, Batch]:
             if field == "N":
                 changed["K"] = result[MAIN].parameters.K
             short = batch(seeds=2 if quick else SEEDS, epochs=1, **changed)
-            result[f"{series} {value:g}"] = lasting(short, horizon(short.parameters))
+            result[f"{series} {value:g}"] = lasting(
+                short, horizon(short.parameters), evaluations=30 if quick else 60
+            )
     return result
 
 
