@@ -57,7 +57,9 @@ def runs() -> dict[str, Run]:
         "d_head 2": a_run(**good, d_head=2),  # type: ignore[arg-type]
         "d_head faster 2": a_run(onsets=(np.inf, 70.0), rollout=(0.2, 1.0), d_head=2, T=8, lr=9.0),
         "linear 10": a_run(onsets=(50.0, 50.0), rollout=(0.989, 1.0)),
-        "lr 200": a_run(onsets=(np.inf, 20.0), rollout=(0.25, 0.6), loss=(1.7, 0.3), lr=200.0),
+        "lr 200": with_attention_lost(
+            a_run(onsets=(np.inf, 20.0), rollout=(0.25, 0.6), loss=(1.7, 0.3), lr=200.0)
+        ),
         "n_train 16": with_attention_lost(
             a_run(onsets=(40.0, 41.0), rollout=(0.3, 0.4), loss=(0.5, 1.59), n_train=16)
         ),
