@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,14 @@ def robust_batch(*, quick: bool) -> Batch:
     if quick:
         return batch("robust", seeds=8, epochs=250, every=5, **QUICK["robust"])
     return batch("robust", seeds=16, epochs=600)
+
+
+def lasting(short: Batch, epochs: float, *, evaluations: int = 60) -> Batch:
+    """Return the same training with that many epochs, rounded up, and about so many evaluations."""
+    count = math.ceil(epochs)
+    every = max(1, count // evaluations)
+    training = replace(short.training, train_epochs=count, eval_every=every)
+    return replace(short, training=training)
 
 
 def load(batches: Mapping[str, Batch], folder: Path) -> dict[str, Run]:

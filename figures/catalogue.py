@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from figures import (
     attention,
+    attention_gradient,
+    exact_solution,
     logit_histograms,
     loss,
     order_parameters,
+    phase_diagram,
+    robustness,
     rollout_accuracy,
     setup_schematic,
 )
@@ -23,6 +27,10 @@ FIGURES: tuple[Figure, ...] = (
     order_parameters.ROBUST,
     rollout_accuracy.ROBUST,
     loss.ROBUST,
+    robustness.FIGURE,
+    attention_gradient.FIGURE,
+    exact_solution.FIGURE,
+    phase_diagram.FIGURE,
 )
 
 

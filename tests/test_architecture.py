@@ -17,7 +17,7 @@ ALLOWED = {
     "derivations": {"sympy", "mpmath"},
     "meanfield": {"numpy", "scipy"},
     "simulate": {"numpy", "torch", "tqdm", "meanfield"},
-    "figures": {"numpy", "matplotlib", "tqdm", "meanfield"},
+    "figures": {"numpy", "scipy", "matplotlib", "tqdm", "meanfield"},  # scipy for logits and curves
 }
 # Where a floor may reach further: output libraries, and what is imported only when asked for.
 ALSO = {
