@@ -22,6 +22,7 @@ from derivations import (
     dynamics,
     logits,
     loss,
+    plane_system,
     regimes,
     rollout,
     solution,
@@ -442,6 +443,8 @@ def functions() -> list[Written]:
         *onset(),
         *accuracy(),
         *logit_variances(),
+        *plane_system.planes(),
+        *plane_system.steps(),
     ]
 
 

@@ -111,6 +111,8 @@ class Written:
         kind = "Any" if isinstance(self.returns, tuple) else "Real"
         signature = f"def {self.name}({listed}) -> {kind}:"
         if len(signature) > WIDTH:
+            lines = textwrap.wrap(listed.replace(": ", ":"), WIDTH - len(names) - 4)
+            listed = "\n    ".join(lines).replace(":", ": ")
             signature = f"def {self.name}(\n    {listed}\n) -> {kind}:"
         equations = ", ".join(f"({equation.number})" for equation in self.sources)
         body = [f'"""{self.says} {equations}"""']

@@ -15,6 +15,7 @@ from derivations import (
     attention_flow,
     definitions,
     dynamics,
+    finite_steps,
     glu,
     logic,
     logits,
@@ -44,6 +45,7 @@ CHAPTERS: dict[str, ModuleType] = {
     "The matrices along the flow": matrices,
     "Attention without a closure": attention_flow,
     "Variances of the logits": variances,
+    "Steps of a finite learning rate": finite_steps,
 }
 EQUATIONS, CHECKS = collect(CHAPTERS.values())
 

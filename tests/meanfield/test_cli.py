@@ -151,7 +151,10 @@ def test_files_are_written(tmp_path, capsys):
         ("--N 20 --T 10 --rope-theta -2", "rope_theta must be greater than 0, not -2.0"),
         ("--N 20 --T 10 --lr nan", "lr must be a finite number, not nan"),
         ("--N 20 --T 10 --epochs -5", "epochs must be greater than 0, not -5.0"),
-        ("--N 20 --T 10 --closure cubic", 'closure must be "linear" or "quadratic", not \'cubic\''),
+        (
+            "--N 20 --T 10 --closure cubic",
+            'closure must be "linear", "quadratic", "spectral" or "per-seed", not \'cubic\'',
+        ),
         ("--N 20 --T 10 --points 0", "points must be an integer of at least 2, not 0"),
         (
             "--N 20 --T 10 --npz no/such/run.npz",

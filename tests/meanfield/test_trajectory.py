@@ -22,7 +22,7 @@ def test_npz_goes_there_and_back(run, tmp_path):
     back = Trajectory.from_npz(path)
     for name in CURVES:
         assert np.array_equal(getattr(back, name), getattr(run, name))
-    for name in (*TIMES, "parameters", "closure", "rate", "variances", "start"):
+    for name in (*TIMES, "parameters", "closure", "rate", "lr_correction", "variances", "start"):
         assert getattr(back, name) == getattr(run, name)
     assert os.listdir(tmp_path) == ["run.npz"]
 

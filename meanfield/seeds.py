@@ -1,0 +1,176 @@
+"""Many initialisations: how they are drawn, when each locks on, and the one that is typical.
+
+A seed is a query and a key of independent uniform entries; attention is then followed without a
+closure (see flow). Everything here starts at Q = S = C/N unless it is given.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import brentq
+
+from meanfield import attention, dynamics, flow, generated, lock
+from meanfield.attention import FlowError, Heads, Planes
+from meanfield.dynamics import Curve
+from meanfield.parameters import ParameterError, Parameters
+from meanfield.quadrature import Batch
+
+Array = NDArray[np.float64]
+
+SAMPLES, RNG_SEED = 400, 20260618  # of the spread over seeds, unless told otherwise
+CHUNK = 32  # seeds solved as one system
+SHARES = (0.7, 0.8, 0.9, 1.0)  # of the mean size, between which the typical one is looked for
+
+
+def planes(parameters: Parameters) -> Planes:
+    """Return the RoPE planes; ParameterError if they are too many to follow."""
+    try:
+        return attention.planes(parameters)
+    except FlowError as error:
+        raise ParameterError(f"attention cannot be solved without a closure: {error}") from None
+
+
+def draw(parameters: Parameters, count: int, *, rng_seed: int = RNG_SEED) -> tuple[Array, Array]:
+    """Return queries and keys of ``count`` initialisations, each (count, d_head)."""
+    width = math.sqrt(3 * parameters.qk_variance)
+    rng = np.random.default_rng(rng_seed)
+    q, k = rng.uniform(-width, width, (2, count, parameters.d_head))
+    return q, k
+
+
+def onset_epochs(parameters: Parameters, q: Array, k: Array) -> Array:
+    """Return the epoch of R = 1/2 (T = 2: R = 3/4) of each seed from Q = S = C/N; q, k: (B, d).
+
+    0 where it starts beyond, inf where it cannot be followed there. Raises ParameterError if there
+    are too many actions and planes.
+    """
+    rope, heads = planes(parameters), attention.heads(q, k)
+    log_t = lock.heads_lock(rope, heads, parameters).log_t
+    R, _, _ = attention.retrieval(rope, heads.p)
+    epochs = np.where(np.isnan(log_t), np.inf, np.exp(log_t) / parameters.lr)
+    return np.where(lock.goal(parameters.T) <= R, 0.0, epochs)
+
+
+def predict_seeds(
+    parameters: Parameters,
+    *,
+    q: ArrayLike,
+    k: ArrayLike,
+    epochs: ArrayLike,
+    Q0: ArrayLike | None = None,
+    S0: ArrayLike | None = None,
+    C: ArrayLike = 0.0,
+    lr_correction: bool = False,
+) -> Batch:
+    """Return the curves of many seeds of one model, each from its own query and key.
+
+    q, k: (B, d_head), RoPE plane r the entries r and r + d_head/2. epochs: (E,), ascending from 0
+    or later. Q0, S0, C: numbers or (B,); Q0 = S0 = C/N unless given. lr_correction: as in predict.
+    onset_epoch is inf where R = 1/2 is not reached within the epochs. Raises ParameterError on what
+    cannot be, SolverError if the equations cannot be solved.
+    """
+    queries, keys = (np.asarray(each, float) for each in (q, k))
+    B = len(queries)
+    for name, each in (("q", queries), ("k", keys)):
+        if each.shape != (B, parameters.d_head) or not B or not np.all(np.isfinite(each)):
+            raise ParameterError(
+                f"{name} must be finite numbers of one shape (seeds, d_head = {parameters.d_head}),"
+                f" not of shape {each.shape}"
+            )
+    epoch = dynamics.ascending(epochs)
+    nominal = np.asarray(C, float) / parameters.N
+    Qs, Ss, Cs = (
+        np.broadcast_to(np.asarray(each, float), (B,))
+        for each in (nominal if Q0 is None else Q0, nominal if S0 is None else S0, C)
+    )
+    rope, lr = planes(parameters), parameters.lr
+    curves, onsets = np.empty((3, B, len(epoch))), np.empty(B)
+    for first in range(0, B, CHUNK):
+        rows = slice(first, first + CHUNK)
+        system = flow.system(
+            parameters,
+            rope,
+            attention.heads(queries[rows], keys[rows]),
+            Q0=Qs[rows],
+            S0=Ss[rows],
+            C=Cs[rows],
+            step=lr if lr_correction else 0.0,
+        )
+        curve = dynamics.integrate(system, lr=lr, t_end=epoch[-1] * lr, rtol=flow.RTOL / 10)
+        curves[:, rows] = curve(epoch * lr)
+        onsets[rows] = _onsets(curve) / lr
+    logit_R, Q, S = curves
+    return Batch(
+        epoch=np.broadcast_to(epoch, logit_R.shape), logit_R=logit_R, Q=Q, S=S, onset_epoch=onsets
+    )
+
+
+def _onsets(curve: Curve) -> Array:
+    """Return the training time at which R of each head reaches 1/2, inf where it does not."""
+    steps = np.concatenate([piece.ts for piece in curve.pieces])
+    found = []
+    for head, along in enumerate(curve(steps)[0] >= 0):
+        first = int(np.argmax(along)) if np.any(along) else len(steps)
+
+        def logit_R(t: float, head: int = head) -> float:
+            return float(curve(t)[0][head])
+
+        if 0 < first < len(steps):
+            found.append(brentq(logit_R, steps[first - 1], steps[first], rtol=1e-9))
+        else:
+            found.append(0.0 if first == 0 else math.inf)
+    return np.array(found)
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Quantiles of the onset epoch over ``count`` drawn seeds: 10 %, the median, 90 %."""
+
+    count: int
+    low: float
+    median: float
+    high: float
+
+
+def onset_spread(
+    parameters: Parameters, *, samples: int = SAMPLES, rng_seed: int = RNG_SEED
+) -> Spread:
+    """Return how the onset epoch spreads over seeds drawn from the initialisation."""
+    onsets = onset_epochs(parameters, *draw(parameters, samples, rng_seed=rng_seed))
+    low, median, high = np.quantile(onsets, (0.1, 0.5, 0.9), method="nearest")
+    return Spread(samples, float(low), float(median), float(high))
+
+
+def typical_heads(rope: Planes, parameters: Parameters) -> tuple[Heads, float]:
+    """Return one head that locks on when a typical seed does, and its share of the mean size.
+
+    It starts from the mean p = 0, where R = 1/T, with its sizes n_r lowered by a common share: such
+    that the logarithm of its onset time is the mean of that over seeds, to second order in their
+    spread about the mean start (X5m), (X5o). Raises ParameterError if that cannot be found.
+    """
+    half, variance = parameters.d_head // 2, parameters.qk_variance
+    size = generated.mean_size(variance)
+    by_product = math.sqrt(generated.product_spread(variance))
+    by_size = math.sqrt(generated.size_spread(variance))
+    one_product, one_size = np.eye(2 * half) * by_product, np.eye(half) * by_size
+    p = np.concatenate([one_product, -one_product, np.zeros((2 * half + len(SHARES), 2 * half))])
+    sizes = np.full((len(p), half), float(size))
+    sizes[4 * half : 6 * half] += np.concatenate([one_size, -one_size])
+    sizes[6 * half :] *= np.array(SHARES)[:, None]
+    re, im = attention.pair(p)
+    imbalance = np.sqrt(sizes**2 - 4 * (re**2 + im**2))  # what leaves the size as it is (X5i)
+    log_t = lock.heads_lock(rope, Heads(p, imbalance), parameters, count=1).log_t
+    wanted = log_t[-1] + np.sum(log_t[: 6 * half] - log_t[-1]) / 2
+    if not np.isfinite(wanted):
+        raise ParameterError(
+            f"no seed is typical: with {half} RoPE planes and T = {parameters.T} some cannot be "
+            'followed to their onset; try closure="per-seed" or "linear"'
+        )
+    # larger sizes lock on earlier; close to a power law
+    slope, at_one = np.polyfit(np.log(SHARES), log_t[6 * half :], 1)
+    share = float(np.exp((wanted - at_one) / slope))
+    return attention.mean_heads(parameters, share), share
