@@ -113,7 +113,8 @@ def _lock(
     # in internal time U' = R, V' = 1 and R' = kappa U G with kappa at rate 1
     by_x = 2 * rise * x * R**2 * rest / (gradient(logit_R) * generated.kappa(N, K, 1.0))  # of U^2/2
     squares = panels.at_edges(by_x, half)
-    U = np.sqrt(2 * panels.between_edges(by_x, half, squares))
+    with np.errstate(invalid="ignore"):  # panels too wide for by_x, which is positive: nan
+        U = np.sqrt(2 * panels.between_edges(by_x, half, squares))
     dU = by_x / U
     Vs = panels.at_edges(dU / R, half)
     V = panels.between_edges(dU / R, half, Vs)

@@ -45,11 +45,16 @@ def draw(parameters: Parameters, count: int, *, rng_seed: int = RNG_SEED) -> tup
 def onset_epochs(parameters: Parameters, q: Array, k: Array) -> Array:
     """Return the epoch of R = 1/2 (T = 2: R = 3/4) of each seed from Q = S = C/N; q, k: (B, d).
 
-    0 where it starts beyond, inf where it cannot be followed there. Raises ParameterError if there
-    are too many actions and planes.
+    By quadrature along the flow, within a thousandth; predict_seeds solves the equations. 0 where
+    it starts beyond, inf where it cannot be followed there. Raises ParameterError if there are too
+    many actions and planes.
     """
     rope, heads = planes(parameters), attention.heads(q, k)
     log_t = lock.heads_lock(rope, heads, parameters).log_t
+    again = np.isnan(log_t)  # a few grow too unevenly for panels as wide
+    if np.any(again):
+        some = Heads(heads.p[again], heads.imbalance[again])
+        log_t[again] = lock.heads_lock(rope, some, parameters, count=4 * lock.PANELS).log_t
     R, _, _ = attention.retrieval(rope, heads.p)
     epochs = np.where(np.isnan(log_t), np.inf, np.exp(log_t) / parameters.lr)
     return np.where(lock.goal(parameters.T) <= R, 0.0, epochs)
