@@ -11,6 +11,7 @@ Arrays have the heads in front and the planes last; p is (..., d), the d/2 real 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,11 +19,12 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from meanfield import generated
-from meanfield.parameters import Parameters
+from meanfield.parameters import ParameterError, Parameters
 
 Array = NDArray[np.float64]
 
 MOST = 10**6  # actions times planes: more would take seconds
+LARGEST_LOGIT = 300.0  # of attention: twice that between two logits, and exp stays in float64
 
 
 class FlowError(ArithmeticError):
@@ -56,9 +58,18 @@ def planes(parameters: Parameters) -> Planes:
 
 
 def heads(q: Array, k: Array) -> Heads:
-    """Return the plane variables of queries and keys (..., d), plane r the entries r, r + d/2."""
+    """Return the plane variables of queries and keys (..., d), plane r the entries r, r + d/2.
+
+    Raises ParameterError if their products are too large for a softmax in float64.
+    """
     entries = (*pair(q), *pair(k))
     p = np.concatenate(generated.plane_product(*entries), axis=-1)
+    largest = float(np.max(np.sum(np.hypot(*pair(p)), axis=-1)) / math.sqrt(p.shape[-1]))
+    if not largest < LARGEST_LOGIT:
+        raise ParameterError(
+            f"query and key are too large: their attention logits may reach {largest:.3g}, more "
+            f"than {LARGEST_LOGIT:g}"
+        )
     return Heads(p, np.asarray(generated.plane_imbalance(*entries)))
 
 
@@ -123,15 +134,16 @@ def gradients(planes: Planes, heads: Heads, logit_R: Array) -> Array:
         slope = np.concatenate(generated.product_rates(*pair(H), size, 1.0), axis=-1)
         return slope * (R * missing / G)[:, None], R, G
 
-    k1, R, _ = change(p)
     found = np.empty(logit_R.shape)
-    for number, there in enumerate(logit_R.T):
-        h = (there - here)[:, None]
-        k2 = change(p + h / 2 * k1)[0]
-        k3 = change(p + h / 2 * k2)[0]
-        k4 = change(p + h * k3)[0]
-        p = p + h / 6 * (k1 + 2 * k2 + 2 * k3 + k4)
-        k1, R, found[:, number] = change(p)
-        here = there
+    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):  # off its course: nan
+        k1, R, _ = change(p)
+        for number, there in enumerate(logit_R.T):
+            h = (there - here)[:, None]
+            k2 = change(p + h / 2 * k1)[0]
+            k3 = change(p + h / 2 * k2)[0]
+            k4 = change(p + h * k3)[0]
+            p = p + h / 6 * (k1 + 2 * k2 + 2 * k3 + k4)
+            k1, R, found[:, number] = change(p)
+            here = there
     found[~(np.abs(R - expit(here)) < 1e-3)] = np.nan
     return found

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from meanfield.parameters import Parameters
 Array = NDArray[np.float64]
 
 PANELS, NODES = 3, 12  # of the way to the onset
+CHUNK = 2**16  # heads times d_head followed at once: what a cache holds
 
 
 @dataclass(frozen=True)
@@ -68,17 +70,21 @@ def heads_lock(
     R, missing, _ = attention.retrieval(planes, heads.p)
     R_end = goal(parameters.T)
     found = np.full((3, len(R)), np.nan)
-    below = R_end > R
-    waiting = Heads(heads.p[below], heads.imbalance[below])
-
-    def gradient(logit_R: Array) -> Array:
-        rows = logit_R.reshape(len(logit_R), -1)
-        return attention.gradients(planes, waiting, rows).reshape(logit_R.shape)
-
-    if np.any(below):
-        logit_R0 = np.log(R[below] / missing[below])
-        found[:, below] = _lock(gradient, parameters, logit_R0=logit_R0, R_end=R_end, count=count)
+    below = np.flatnonzero(R_end > R)
+    for chunk in np.array_split(below, 1 + below.size * parameters.d_head // CHUNK):
+        if chunk.size:
+            gradient = partial(_along, planes, Heads(heads.p[chunk], heads.imbalance[chunk]))
+            logit_R0 = np.log(R[chunk] / missing[chunk])
+            found[:, chunk] = _lock(
+                gradient, parameters, logit_R0=logit_R0, R_end=R_end, count=count
+            )
     return Lock(*found)
+
+
+def _along(planes: Planes, heads: Heads, logit_R: Array) -> Array:
+    """Return G of each head where logit R comes to each of these values, (heads, ...)."""
+    rows = logit_R.reshape(len(logit_R), -1)
+    return attention.gradients(planes, heads, rows).reshape(logit_R.shape)
 
 
 def closure_lock(closure: Closure, parameters: Parameters, *, R_end: float) -> Lock:

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq
+from scipy.special import logit
 
-from meanfield import attention, dynamics, flow, generated, lock
+from meanfield import attention, closures, dynamics, flow, generated, lock
 from meanfield.attention import FlowError, Heads, Planes
 from meanfield.dynamics import Curve
 from meanfield.parameters import ParameterError, Parameters
@@ -24,6 +25,8 @@ Array = NDArray[np.float64]
 SAMPLES, RNG_SEED = 400, 20260618  # of the spread over seeds, unless told otherwise
 CHUNK = 32  # seeds solved as one system
 SHARES = (0.7, 0.8, 0.9, 1.0)  # of the mean size, between which the typical one is looked for
+MOST_FINE = 2**14  # actions times d_head up to which that is done in many steps where it must
+LEAST_SHARE = 0.5  # below, an expansion to second order says nothing
 
 
 def planes(parameters: Parameters) -> Planes:
@@ -45,19 +48,27 @@ def draw(parameters: Parameters, count: int, *, rng_seed: int = RNG_SEED) -> tup
 def onset_epochs(parameters: Parameters, q: Array, k: Array) -> Array:
     """Return the epoch of R = 1/2 (T = 2: R = 3/4) of each seed from Q = S = C/N; q, k: (B, d).
 
-    By quadrature along the flow, within a thousandth; predict_seeds solves the equations. 0 where
-    it starts beyond, inf where it cannot be followed there. Raises ParameterError if there are too
-    many actions and planes.
+    By quadrature along the flow, within a thousandth: twice, and where the two differ by more the
+    equations are solved. 0 where a seed starts beyond, inf where it does not come there in a
+    hundred times the linear closure's time. Raises ParameterError for too many actions and planes.
     """
     rope, heads = planes(parameters), attention.heads(q, k)
-    log_t = lock.heads_lock(rope, heads, parameters).log_t
-    again = np.isnan(log_t)  # a few grow too unevenly for panels as wide
-    if np.any(again):
-        some = Heads(heads.p[again], heads.imbalance[again])
-        log_t[again] = lock.heads_lock(rope, some, parameters, count=4 * lock.PANELS).log_t
+    log_t, finer = (
+        lock.heads_lock(rope, heads, parameters, count=count).log_t
+        for count in (lock.PANELS, 2 * lock.PANELS)
+    )
+    R_end = lock.goal(parameters.T)
     R, _, _ = attention.retrieval(rope, heads.p)
-    epochs = np.where(np.isnan(log_t), np.inf, np.exp(log_t) / parameters.lr)
-    return np.where(lock.goal(parameters.T) <= R, 0.0, epochs)
+    found = np.where(R_end <= R, 0.0, np.exp(finer) / parameters.lr)
+    again = np.flatnonzero((R_end > R) & ~(np.abs(finer - log_t) < 1e-3))
+    longest = 100 * math.exp(lock.closure_lock(closures.LINEAR, parameters, R_end=R_end).log_t)
+    for chunk in np.array_split(again, 1 + again.size // CHUNK):
+        if chunk.size:
+            some = Heads(heads.p[chunk], heads.imbalance[chunk])
+            system = flow.system(parameters, rope, some, Q0=0.0, S0=0.0, C=0.0)
+            curve = dynamics.integrate(system, lr=parameters.lr, t_end=longest, rtol=flow.RTOL)
+            found[chunk] = _times(curve, R_end) / parameters.lr
+    return found
 
 
 def predict_seeds(
@@ -107,25 +118,26 @@ def predict_seeds(
         )
         curve = dynamics.integrate(system, lr=lr, t_end=epoch[-1] * lr, rtol=flow.RTOL / 10)
         curves[:, rows] = curve(epoch * lr)
-        onsets[rows] = _onsets(curve) / lr
+        onsets[rows] = _times(curve, 0.5) / lr
     logit_R, Q, S = curves
     return Batch(
         epoch=np.broadcast_to(epoch, logit_R.shape), logit_R=logit_R, Q=Q, S=S, onset_epoch=onsets
     )
 
 
-def _onsets(curve: Curve) -> Array:
-    """Return the training time at which R of each head reaches 1/2, inf where it does not."""
+def _times(curve: Curve, goal: float) -> Array:
+    """Return the training time at which R of each head reaches a goal, inf where it does not."""
     steps = np.concatenate([piece.ts for piece in curve.pieces])
+    rise = logit(goal)
     found = []
-    for head, along in enumerate(curve(steps)[0] >= 0):
+    for head, along in enumerate(curve(steps)[0] >= rise):
         first = int(np.argmax(along)) if np.any(along) else len(steps)
 
-        def logit_R(t: float, head: int = head) -> float:
-            return float(curve(t)[0][head])
+        def lead(t: float, head: int = head) -> float:
+            return float(curve(t)[0][head] - rise)
 
         if 0 < first < len(steps):
-            found.append(brentq(logit_R, steps[first - 1], steps[first], rtol=1e-9))
+            found.append(brentq(lead, steps[first - 1], steps[first], rtol=1e-9))
         else:
             found.append(0.0 if first == 0 else math.inf)
     return np.array(found)
@@ -155,7 +167,7 @@ def typical_heads(rope: Planes, parameters: Parameters) -> tuple[Heads, float]:
 
     It starts from the mean p = 0, where R = 1/T, with its sizes n_r lowered by a common share: such
     that the logarithm of its onset time is the mean of that over seeds, to second order in their
-    spread about the mean start (X5m), (X5o). Raises ParameterError if that cannot be found.
+    spread about the mean start (X5m), (X5o). Raises ParameterError if that is too wide.
     """
     half, variance = parameters.d_head // 2, parameters.qk_variance
     size = generated.mean_size(variance)
@@ -169,13 +181,18 @@ def typical_heads(rope: Planes, parameters: Parameters) -> tuple[Heads, float]:
     re, im = attention.pair(p)
     imbalance = np.sqrt(sizes**2 - 4 * (re**2 + im**2))  # what leaves the size as it is (X5i)
     log_t = lock.heads_lock(rope, Heads(p, imbalance), parameters, count=1).log_t
+    finer = lock.heads_lock(rope, Heads(p[-1:], imbalance[-1:]), parameters).log_t
+    if not (np.all(np.isfinite(log_t)) and abs(finer[0] - log_t[-1]) < 0.02):
+        # seeds grow too unevenly for one panel; with many actions and planes more would take long
+        fine = 4 * lock.PANELS if parameters.T * parameters.d_head <= MOST_FINE else 1
+        log_t = lock.heads_lock(rope, Heads(p, imbalance), parameters, count=fine).log_t
     wanted = log_t[-1] + np.sum(log_t[: 6 * half] - log_t[-1]) / 2
-    if not np.isfinite(wanted):
-        raise ParameterError(
-            f"no seed is typical: with {half} RoPE planes and T = {parameters.T} some cannot be "
-            'followed to their onset; try closure="per-seed" or "linear"'
-        )
     # larger sizes lock on earlier; close to a power law
     slope, at_one = np.polyfit(np.log(SHARES), log_t[6 * half :], 1)
     share = float(np.exp((wanted - at_one) / slope))
+    if not LEAST_SHARE < share < 1.05:  # nan included
+        raise ParameterError(
+            f"no seed is typical with {half} RoPE planes, T = {parameters.T} and qk_variance = "
+            f'{variance:g}: too far from the mean start; try closure="per-seed" or "linear"'
+        )
     return attention.mean_heads(parameters, share), share
