@@ -61,7 +61,9 @@ def attention_words(closure: str, parameters: Parameters, *, samples: int) -> tu
     samples: seeds to draw for the spread of the onset, told of a typical seed ("spectral").
     """
     if closure == closures.PER_SEED:
-        return ("softmax attention of the query and key given, no closure: only the logic is mean",)
+        return (
+            "softmax attention of the query and key given, no closure; the logic is mean field",
+        )
     spread = seeds.onset_spread(parameters, samples=samples)
     what = "the onset" if parameters.T > 2 else "R = 3/4"
     if math.isfinite(spread.high):
@@ -69,7 +71,7 @@ def attention_words(closure: str, parameters: Parameters, *, samples: int) -> tu
     else:
         told = "a tenth of the seeds or more never get there, or cannot be followed"
     return (
-        "softmax attention of a typical seed, no closure: its onset is the median over seeds",
+        "softmax attention of a typical seed, no closure; its onset stands for the median seed's",
         f"{what}: {told} ({spread.count} drawn, from the nominal start)",
     )
 
