@@ -11,7 +11,9 @@ import subprocess
 import sys
 import time
 
-from meanfield import Parameters, closures, dynamics, predict, trust
+import numpy as np
+
+from meanfield import Parameters, closures, dynamics, predict, seeds, trust
 
 PREDICT = [sys.executable, "-m", "meanfield.predict", "--N", "20", "--T", "10"]
 IMPORT = [sys.executable, "-c", "import scipy.integrate"]
@@ -57,6 +59,15 @@ def main() -> int:
         print(f"solve to epoch 600, {closure.name:9}  {least(solve):.1f} ms, {solve().nfev} calls")
     print(f"predict()                      {least(lambda: predict(p)):.1f} ms")
     print(f"which closure to trust         {least(lambda: trust.words(closures.LINEAR, p)):.1f} ms")
+    q, k = seeds.draw(p, 64)
+    epochs = np.arange(0.0, 701.0, 10.0)
+    for words, work in (
+        ("predict(), spectral", lambda: predict(p, closure="spectral")),
+        ("predict(), per-seed", lambda: predict(p, closure="per-seed", q=q[0], k=k[0])),
+        ("64 seeds to epoch 700", lambda: seeds.predict_seeds(p, q=q, k=k, epochs=epochs)),
+        ("spread over 400 seeds", lambda: seeds.onset_spread(p)),
+    ):
+        print(f"{words:30} {least(work, 5):.0f} ms")
     return int(ratio > TARGET)
 
 

@@ -132,7 +132,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         chosen = list(find(options.numbers))
     except KeyError as unknown:
         print(
-            f"there is no equation ({unknown.args[0]}): (1) to (91), (X0) to (X6)", file=sys.stderr
+            f"there is no equation ({unknown.args[0]}): (1) to (91), (X0) to (X7)", file=sys.stderr
         )
         return 2
     if chosen:

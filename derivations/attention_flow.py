@@ -1,13 +1,15 @@
 """Beyond the paper (X5): attention without a closure, in one complex number for each RoPE plane.
 
 With p_r = q_r k_r^* (plane r of a query and a key as complex numbers) R depends on q and k through
-the p_r alone, and |q_r|^2 - |k_r|^2 is conserved: d real variables follow the flow of all 2d.
+the p_r alone, and |q_r|^2 - |k_r|^2 is conserved: d real variables follow the flow of all 2d. And
+as attention depends on the offset i - j alone, 2T - 1 logits make the whole of it.
 """
 
 from __future__ import annotations
 
 import cmath
 import math
+import random
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -52,9 +54,11 @@ from derivations.attention_model import (
     random_heads,
     softmax,
 )
+from derivations.definitions import attention, retrieval
 from derivations.equation import Kind, Status, Step, check, equation, require, tested_with_torch
+from derivations.sampling import agreement
 from derivations.sums import numbers
-from derivations.symbols import F, G, R, T, d, g0, gamma, i, j, r, sigma2, t
+from derivations.symbols import A, F, G, R, T, d, g0, gamma, i, j, l, r, sigma2, t, u
 
 BEYOND = Status.BEYOND
 
@@ -67,6 +71,10 @@ imbalance = sp.IndexedBase("I", real=True)  # imbalance[r] = |q_r|^2 - |k_r|^2
 p_re_dot = sp.IndexedBase(r"\dot{p}^{\prime}", real=True)
 p_im_dot = sp.IndexedBase(r"\dot{p}^{\prime\prime}", real=True)
 size_dot = sp.IndexedBase(r"\dot{n}", real=True)
+
+offset = sp.Symbol("m", integer=True, positive=True)  # i - j, 1..2T-1; the right action is at T
+e = sp.IndexedBase("e", positive=True)  # e[m]: exponential of the attention logit at offset m
+u_at = sp.IndexedBase("u", real=True)  # u_at[m]: that logit
 
 P_PAIR = sp.ImmutableMatrix([p_re[r], p_im[r]])
 H_PAIR = sp.ImmutableMatrix([H_re[r], H_im[r]])
@@ -227,6 +235,107 @@ def size_from_imbalance(
         "One real number and the conserved one give the size",
         sp.Eq(size[r], sp.sqrt(imbalance[r] ** 2 + ratio * P_PAIR.dot(P_PAIR))),
     )
+
+
+def at_distance(expr: sp.Expr) -> sp.Expr:
+    """``expr`` at the offset m = i - j."""
+    return expr.subs(j, i - offset)
+
+
+def row_sum(row: sp.Expr) -> sp.Expr:
+    """All weights that predictor ``row`` sees: its offsets are row - T..row - 1."""
+    return sp.Sum(e[l], (l, row - T, row - 1))
+
+
+@equation(
+    "X5j",
+    "Retrieval by offset",
+    status=BEYOND,
+    follows_from=(retrieval, attention, logit_by_plane),
+)
+def retrieval_by_offset(
+    retrieval: sp.Eq, attention: sp.Eq, logit_by_plane: sp.Eq
+) -> Iterator[Step]:
+    logit = at_distance(logit_by_plane.rhs)
+    require(not logit.has(i), "a logit depends on more than the offset")
+    yield "One logit for every offset m = i - j", sp.Eq(u_at[offset], logit)
+    (normaliser,) = attention.rhs.atoms(sp.Sum)
+    require(normaliser == sp.Sum(sp.exp(u[i, l]), (l, 1, T)), "a row is not the actions 1..T")
+    in_weights = {normaliser: row_sum(i), sp.exp(u[i, j]): e[i - j]}
+    own = attention.rhs.xreplace(in_weights).subs(j, i - T)
+    yield "The right action is T back, row i sees the offsets i - T..i - 1", sp.Eq(A[i, i - T], own)
+    yield "Insert into (8)", retrieval.xreplace({A[i, i - T]: own})
+
+
+@equation(
+    "X5k", "Retrieval by the logit at an offset", status=BEYOND, follows_from=(retrieval_by_offset,)
+)
+def slope_by_offset(retrieval_by_offset: sp.Eq) -> Iterator[Step]:
+    (total,) = (part for part in retrieval_by_offset.rhs.atoms(sp.Sum) if part.has(e[T]))
+    Z = sp.Symbol("Z", positive=True)
+    share = retrieval_by_offset.rhs / total * total.function.subs(row_sum(i), Z)
+    yield "What row i adds, Z its sum", share
+    slope = sp.diff(share, Z) * e[offset]
+    yield "The logit at m moves Z by its weight", slope
+    rows = (i, sp.Max(T, offset) + 1, sp.Min(T, offset) + T)
+    yield (
+        "Offset m other than T stands in the rows m + 1..m + T, as far as there are such",
+        sp.Eq(sp.Derivative(R, u_at[offset]), sp.Sum(slope.subs(Z, row_sum(i)), rows)),
+    )
+
+
+@equation("X5l", "Retrieval by its own logit", status=BEYOND, follows_from=(retrieval_by_offset,))
+def own_slope(retrieval_by_offset: sp.Eq) -> Iterator[Step]:
+    (total,) = (part for part in retrieval_by_offset.rhs.atoms(sp.Sum) if part.has(e[T]))
+    scale, Z = sp.symbols("lambda Z", positive=True)
+    scaled = total.function.subs(row_sum(i), Z).subs({Z: scale * Z, e[T]: scale * e[T]})
+    yield "All logits raised together: every weight grows alike", scaled
+    require(not sp.simplify(scaled).has(scale), "R changes when all logits are raised")
+    others = sp.Sum(sp.Derivative(R, u_at[offset]), (offset, 1, T - 1)) + sp.Sum(
+        sp.Derivative(R, u_at[offset]), (offset, T + 1, 2 * T - 1)
+    )
+    yield "R stays, so the slopes add up to 0", sp.Eq(sp.Derivative(R, u_at[T]), -others)
+
+
+# --- how the variables start ---------------------------------------------------------------------
+
+start_variance = sp.Symbol(r"v_p", positive=True)  # of either part of p_r
+size_variance = sp.Symbol(r"v_n", positive=True)  # of n_r
+
+
+def mean_over_start(expr: sp.Expr) -> sp.Expr:
+    """Average over independent entries, uniform on an interval about 0, of variance sigma^2."""
+    width, x = sp.sqrt(3 * sigma2), sp.Symbol("x", real=True)
+    for vector in (query, key):
+        for entry in plane(vector):
+            uniform = sp.expand(expr).subs(entry, x) / (2 * width)
+            expr = sp.integrate(sp.expand(uniform), (x, -width, width))
+    return sp.simplify(expr)
+
+
+@equation(
+    "X5m", "Spread of the products at the start", status=BEYOND, follows_from=(plane_product,)
+)
+def product_spread(plane_product: sp.Eq) -> Iterator[Step]:
+    first, second = plane_product.rhs
+    yield "Their mean", sp.ImmutableMatrix([mean_over_start(part) for part in (first, second)])
+    squares = [mean_over_start(part) for part in (first**2, second**2, first * second)]
+    require(squares[0] == squares[1] and squares[2] == 0, "the two parts differ, or go together")
+    yield "Variance of either part; they do not go together", sp.Eq(start_variance, squares[0])
+
+
+@equation("X5n", "Mean size at the start", status=BEYOND, follows_from=(plane_size,))
+def mean_size(plane_size: sp.Eq) -> Iterator[Step]:
+    yield "Four entries", sp.Eq(size[r], mean_over_start(plane_size.rhs))
+
+
+@equation(
+    "X5o", "Spread of the sizes at the start", status=BEYOND, follows_from=(plane_size, mean_size)
+)
+def size_spread(plane_size: sp.Eq, mean_size: sp.Eq) -> Iterator[Step]:
+    square = mean_over_start(plane_size.rhs**2)
+    yield "Mean of the square, the entries uniform", square
+    yield "Variance", sp.Eq(size_variance, sp.simplify(square - mean_size.rhs**2))
 
 
 # --- checks --------------------------------------------------------------------------------------
@@ -401,6 +510,65 @@ def long_flow(conserved_imbalance: sp.Eq, size_from_imbalance: sp.Eq) -> str:
     require(bool(worst < 1e-5), f"relative change {worst}")
     return (
         f"R moved by {mp.nstr(moved, 2)}, relative change {sp.N(worst, 1)}, that of the integrator"
+    )
+
+
+def lifted(head: Head, at: int, by: Real) -> Head:
+    """The head with every attention logit at the offset ``at`` raised."""
+    bias = tuple(
+        tuple(by if head.T + t - x == at else 0 for x in range(head.T)) for t in range(head.T)
+    )
+    return replace(head, bias=bias)
+
+
+@check(
+    retrieval_by_offset,
+    slope_by_offset,
+    own_slope,
+    kind=Kind.NUMERIC,
+    says="the T x T softmax, and central differences of its R in the logits of one offset",
+)
+def offset_differences(retrieval_by_offset: sp.Eq, slope_by_offset: sp.Eq, own_slope: sp.Eq) -> str:
+    worst = sp.Float(0)
+    for head in random_heads():
+        length, logits = head.T, head.logits()
+        at_offset = {length + t - x: logits[t][x] for t in range(length) for x in range(length)}
+        arrays = {e: {(at,): exact(mp.exp(logit)) for at, logit in at_offset.items()}}
+        claimed = numbers(retrieval_by_offset.rhs, head.sizes(), arrays)
+        worst = max(worst, close(claimed, head.retrieval(), "R"))
+        slopes = {}
+        for at in at_offset:
+            ahead, behind = (lifted(head, at, step).retrieval() for step in (STEP, -STEP))
+            slopes[at] = exact((ahead - behind) / (2 * STEP))
+            if at != length:
+                claimed = numbers(slope_by_offset.rhs, head.sizes() | {offset: at}, arrays)
+                worst = max(worst, close(claimed, slopes[at], "dR/du"))
+        measured = own_slope.rhs.replace(sp.Derivative, lambda _, by: sp.Symbol("slope") * by[0])
+        found = measured.subs(T, length).doit().subs({u_at[at]: x for at, x in slopes.items()})
+        worst = max(worst, close(found.subs("slope", 1), slopes[length], "dR/du at T"))
+    return f"two (T, d), largest deviation {sp.N(worst, 1)}"
+
+
+@check(
+    product_spread,
+    mean_size,
+    size_spread,
+    kind=Kind.MONTE_CARLO,
+    says="40,000 planes drawn from U(-1, 1)",
+)
+def drawn_planes(product_spread: sp.Eq, mean_size: sp.Eq, size_spread: sp.Eq) -> str:
+    rng = random.Random(5)
+    planes = [[complex(rng.uniform(-1, 1), rng.uniform(-1, 1)) for _ in "qk"] for _ in range(40000)]
+    third = {sigma2: sp.Rational(1, 3)}
+    parts = [(q * k.conjugate()).real ** 2 for q, k in planes]
+    drawn = [abs(q) ** 2 + abs(k) ** 2 for q, k in planes]
+    center = float(mean_size.rhs.subs(third))
+    return "; ".join(
+        (
+            agreement(parts, float(product_spread.rhs.subs(third))),
+            agreement(drawn, center),
+            agreement([(n - center) ** 2 for n in drawn], float(size_spread.rhs.subs(third))),
+        )
     )
 
 

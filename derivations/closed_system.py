@@ -7,11 +7,11 @@ from typing import Any
 
 import sympy as sp
 
-from derivations import dynamics, logits, loss
+from derivations import dynamics, finite_steps, logits, loss
 from derivations.dynamics import rho, shape
 from derivations.equation import Equation, require
 from derivations.numpy_code import HEADER, Written, expit, prove
-from derivations.symbols import C, Delta, K, N, Q, R, S, g, y_c
+from derivations.symbols import C, Delta, K, N, Q, R, S, g, t, y_c
 
 missing = sp.Symbol("missing", positive=True)  # 1 - R, exact however close R is to 1
 hit = sp.Symbol("hit", positive=True)  # 1 - g
@@ -37,12 +37,11 @@ _STATE_LINES = (
     (missing, prove(expit(-rho), 1 - expit(rho), {rho: (-9, 9)})),
 )
 _RIGHT_LOGIT = through_logit(logits.mean_correct_logit.statement.rhs)
-_MODEL_LINES = (
-    *_STATE_LINES,
+MODEL_LINES = (
     (y_c, _RIGHT_LOGIT),
     (Delta, logits.margin.statement.rhs),
     (g, ERROR),
-)
+)  # the error signal, in R, missing, Q, S and C
 
 
 def rates(closure: sp.Expr) -> tuple[sp.Expr, sp.Expr, sp.Expr]:
@@ -87,9 +86,21 @@ def slope_lines() -> tuple[tuple[sp.Symbol, sp.Expr], ...]:
     )
 
 
-def system(name: str, closure: sp.Expr, source: Equation | None) -> tuple[Written, Written]:
-    """The right-hand side and the Jacobian of (15) for one closure."""
+def bend(closure: sp.Expr) -> sp.Expr:
+    """What gradient steps add to the growth of logit R for G = ``closure``, in R (X7c).
+
+    In units of the squared growth rate, beside the rate's own change.
+    """
+    phi = finite_steps.phi(t)
+    stepped = finite_steps.logit_growth_in_steps.statement.rhs.subs(shape(R), closure).doit()
+    stepped = sp.expand(sp.simplify(stepped))
+    return sp.factor(stepped.coeff(phi, 2) / stepped.coeff(sp.Derivative(phi, t)))
+
+
+def system(name: str, closure: sp.Expr, source: Equation | None) -> tuple[Written, ...]:
+    """The right-hand side, the Jacobian and the bend of (15) for one closure."""
     arguments = (rho, Q, S, C, N, K, rate)
+    bent = bend(closure)
     sources = (
         dynamics.logit_growth,
         *((source,) if source else ()),
@@ -103,7 +114,7 @@ def system(name: str, closure: sp.Expr, source: Equation | None) -> tuple[Writte
             sources,
             arguments,
             rates(closure),
-            _MODEL_LINES,
+            (*_STATE_LINES, *MODEL_LINES),
         ),
         Written(
             f"jacobian_{name}",
@@ -111,17 +122,25 @@ def system(name: str, closure: sp.Expr, source: Equation | None) -> tuple[Writte
             sources,
             arguments,
             jacobian(closure),
-            (*_MODEL_LINES, *zip(RATES, rates(closure), strict=True), *slope_lines()),
+            (*_STATE_LINES, *MODEL_LINES, *zip(RATES, rates(closure), strict=True), *slope_lines()),
+        ),
+        Written(
+            f"bend_{name}",
+            "What steps change in the growth of logit R, over its square and minus lr/2.",
+            (finite_steps.logit_growth_in_steps, *((source,) if source else ())),
+            (rho,),
+            bent,
+            _STATE_LINES[:1] if bent.has(R) else (),
         ),
     )
 
 
-def closure_functions(closure: sp.Expr) -> tuple[Callable[..., Any], Callable[..., Any]]:
+def closure_functions(closure: sp.Expr) -> tuple[Callable[..., Any], ...]:
     """The generated system for a closure G(R) of your own, compiled at run time.
 
     closure: an expression in the symbol R of derivations.symbols (0 < R < 1) and numbers.
-    Returns (rhs, jacobian) with the signatures of ``meanfield.generated.rhs_linear`` and
-    ``jacobian_linear``; their last argument, rate, is not used.
+    Returns (rhs, jacobian, bend) with the signatures of ``meanfield.generated.rhs_linear``,
+    ``jacobian_linear`` and ``bend_linear``; the argument rate is not used.
     Raises ValueError for any other free symbol.
     """
     own = {symbol: R for symbol in closure.free_symbols if symbol.name == "R"}
@@ -133,4 +152,4 @@ def closure_functions(closure: sp.Expr) -> tuple[Callable[..., Any], Callable[..
     source = HEADER + "\n\n".join(written.source() for written in system("own", closure, None))
     namespace: dict[str, Any] = {}
     exec(compile(source, "<generated closure>", "exec"), namespace)
-    return namespace["rhs_own"], namespace["jacobian_own"]
+    return tuple(namespace[f"{name}_own"] for name in ("rhs", "jacobian", "bend"))

@@ -25,6 +25,7 @@ from derivations import (
     logits,
     loss,
     matrices,
+    plane_system,
     regimes,
     rollout,
     solution,
@@ -352,10 +353,23 @@ def variance_lines() -> list[tuple[sp.Symbol, sp.Expr]]:
 
 
 def logit_variances() -> list[Written]:
-    """The micro solution's weights, and the spread of the logits along the flow (X6)."""
+    """The micro solution's weights, and the spread of the logits along the flow (X4), (X6)."""
+    u, v = variances.u, variances.v
     return [
-        as_stated("retrieval_part", "Weight u of P_k - mean.", variances.retrieval_part, U, U_0, N),
-        as_stated("heuristic_part", "Weight v of mean - J/N.", variances.heuristic, V, V_0, N),
+        Written(
+            "retrieval_part",
+            "Weight u of P_k - mean.",
+            (matrices.gap_by_retrieval_part,),
+            (U, U_0, logic.c_2),
+            sp.solve(matrices.gap_by_retrieval_part.statement, u)[0],
+        ),
+        Written(
+            "heuristic_part",
+            "Weight v of mean - J/N.",
+            (matrices.total_by_heuristic,),
+            (V, V_0, logic.c_2, N, K),
+            sp.factor(sp.solve(matrices.total_by_heuristic.statement, v)[0]),
+        ),
         Written(
             "logit_variances",
             "Variances (sigma_c^2, sigma_o^2) of the right logit and of any other.",
@@ -368,16 +382,22 @@ def logit_variances() -> list[Written]:
 
 
 def corrected_flow() -> list[Written]:
-    """The loss with fluctuations, and the flow down its slopes (X8)."""
+    """The loss with fluctuations, and the flow down it (X8), in the terms of R, Q and S."""
     u, v, overlap = variances.u, variances.v, logic.c_2
-    arguments = (R, u, v, U_0, V_0, C, overlap, variances.sigma_W2, N, K, T)
-    gap_gain, total_gain = sp.symbols("gap_gain total_gain", real=True)
+    arguments = (R, Q, S, Q_0, S_0, C, overlap, variances.sigma_W2, N, K, T)
+    gap_gain, total_gain, gap_rate, total_rate = sp.symbols(
+        "gap_gain total_gain gap_rate total_rate", real=True
+    )
     lines = variance_lines()
+    gap, total = dynamics.gap, dynamics.total
+    start_of = {Q: Q_0, S: S_0}
     state = (
         (gap_gain, sp.factor(sp.diff(matrices.gap_by_retrieval_part.statement.rhs, u))),
         (total_gain, sp.diff(matrices.total_by_heuristic.statement.rhs, v)),
-        (U, U_0 + gap_gain * u),
-        (V, V_0 + total_gain * v),
+        (U, gap),
+        (V, total),
+        (u, (U - gap.xreplace(start_of)) / gap_gain),
+        (v, (V - total.xreplace(start_of)) / total_gain),
         (Delta, solution.margin_by_gap.statement.rhs),
         (g, ERROR),
         *lines,
@@ -391,6 +411,10 @@ def corrected_flow() -> list[Written]:
     slopes, (by_R, by_u, by_v) = corrected_slopes(dict(lines), added, gap_gain, total_gain)
     sources = (second_order, solution.margin_by_gap)
     retrieval, heuristic = fluctuations.retrieval_part_flow, fluctuations.heuristic_flow
+    u_rate = retrieval.statement.rhs.xreplace({sp.Derivative(L, U): by_u / gap_gain})
+    v_rate = heuristic.statement.rhs.xreplace({sp.Derivative(L, V): by_v / total_gain})
+    by_gap_and_total = sp.solve([U - gap, V - total], [Q, S], dict=True)[0]
+    rates = {U: gap_rate, V: total_rate}
     return [
         Written(
             "corrected_loss",
@@ -401,16 +425,17 @@ def corrected_flow() -> list[Written]:
             state,
         ),
         Written(
-            "corrected_flow",
-            "The drive F = -dL/dR on attention, and the time derivatives of u and v.",
+            "corrected_rates",
+            "The drive F = -dL/dR on attention, and the time derivatives of Q and S.",
             (*sources, fluctuations.retrieval_under_any_loss, retrieval, heuristic),
             arguments,
+            (-by_R, *(sp.factor(by_gap_and_total[x].xreplace(rates)) for x in (Q, S))),
             (
-                -by_R,
-                retrieval.statement.rhs.xreplace({sp.Derivative(L, U): by_u / gap_gain}),
-                heuristic.statement.rhs.xreplace({sp.Derivative(L, V): by_v / total_gain}),
+                *state,
+                *slopes,
+                (gap_rate, gap_gain * u_rate),
+                (total_rate, total_gain * v_rate),
             ),
-            (*state, *slopes),
         ),
     ]
 
@@ -554,6 +579,8 @@ def functions() -> list[Written]:
         *accuracy(),
         *logit_variances(),
         *corrected_flow(),
+        *plane_system.planes(),
+        *plane_system.steps(),
     ]
 
 

@@ -112,8 +112,9 @@ class Written:
         kind = "Any" if isinstance(self.returns, tuple) else "Real"
         signature = f"def {self.name}({listed}) -> {kind}:"
         if len(signature) > WIDTH:
-            filled = textwrap.fill(listed, WIDTH - 4)
-            signature = f"def {self.name}(\n{textwrap.indent(filled, '    ')}\n) -> {kind}:"
+            lines = textwrap.wrap(listed.replace(": ", ":"), WIDTH - len(names) - 4)
+            listed = "\n    ".join(lines).replace(":", ": ")
+            signature = f"def {self.name}(\n    {listed}\n) -> {kind}:"
         equations = ", ".join(f"({equation.number})" for equation in self.sources)
         body = [f'"""{self.says} {equations}"""']
         if len(body[0]) > WIDTH - 4:

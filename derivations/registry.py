@@ -15,6 +15,7 @@ from derivations import (
     attention_flow,
     definitions,
     dynamics,
+    finite_steps,
     fluctuations,
     glu,
     logic,
@@ -45,6 +46,7 @@ CHAPTERS: dict[str, ModuleType] = {
     "The matrices along the flow": matrices,
     "Attention without a closure": attention_flow,
     "Variances of the logits": variances,
+    "Steps of a finite learning rate": finite_steps,
     "What the mean-field loss leaves out": fluctuations,
 }
 EQUATIONS, CHECKS = collect(CHAPTERS.values())

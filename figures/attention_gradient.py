@@ -63,10 +63,10 @@ def theories(parameters: Parameters, logit_R: Array) -> dict[str, Array]:
         name: np.asarray(gradient(R, closures.rate(closure, parameters)))
         for name, (closure, gradient) in CLOSURES.items()
     }
-    planes = attention.planes(parameters.frequencies, parameters.T)
+    planes, heads = attention.planes(parameters), attention.mean_heads(parameters, np.ones(1))
     above = logit_R > -math.log(parameters.T - 1)
     steps = np.linspace(-math.log(parameters.T - 1), logit_R[-1], STEPS + 1)[1:]
-    G = attention.gradients(planes, steps.tolist(), qk_variance=parameters.qk_variance)
+    (G,) = attention.gradients(planes, heads, steps[None])
     found[SOFTMAX] = np.full_like(logit_R, np.nan)
     found[SOFTMAX][above] = np.exp(np.interp(logit_R[above], steps, np.log(G)))
     return found

@@ -28,18 +28,20 @@ SETTLED = 1e-10  # change from n/2 to n intervals; what n intervals still miss i
 
 
 def logit_deviations(
-    parameters: Parameters, *, R: Any, U_gained: Any, V_gained: Any
+    parameters: Parameters, *, R: Any, U_gained: Any, V_gained: Any, overlap: float | None = None
 ) -> tuple[Array, Array]:
     """Return (sigma_c, sigma_o): spread of the right and of any other logit, from theory, no fit.
 
     In the mean-field solution W_k = W_k(0) + u (P_k - P) + v (P - 1/N), with P the mean of the K
     permutation matrices. U_gained and V_gained are what U = Q - S and V = Q + (K - 1) S have grown
-    by; u and v follow (X6c), (X6d). The spread (X6a), (X6b) is over seeds and data alike; the T - 1
-    attention weights beside the right one are taken as equal.
+    by; u and v follow (X4c), (X4d). The spread (X6a), (X6b) is over seeds and data alike; the T - 1
+    attention weights beside the right one are taken as equal. overlap: of the vocabulary (58), 1/N
+    unless given.
     """
     N, K, T = parameters.N, parameters.K, parameters.T
-    u = generated.retrieval_part(U_gained, 0.0, N)
-    v = generated.heuristic_part(V_gained, 0.0, N)
+    overlap = 1 / N if overlap is None else overlap
+    u = generated.retrieval_part(U_gained, 0.0, overlap)
+    v = generated.heuristic_part(V_gained, 0.0, overlap, N, K)
     variances = generated.logit_variances(u, v, R, parameters.w_variance, N, K, T)
     sigma_c, sigma_o = (np.sqrt(variance) for variance in variances)
     return sigma_c, sigma_o

@@ -8,12 +8,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from meanfield import closures, dynamics, plot, style, trust
+import numpy as np
+
+from meanfield import closures, dynamics, plot, seeds, style, trust
 from meanfield.arguments import Parser, integer, number
 from meanfield.dynamics import SolverError
 from meanfield.files import FileError, check_writable
 from meanfield.parameters import SPACINGS, ParameterError, Parameters
 from meanfield.prediction import predict
+from meanfield.runs import read_run, vocabulary_overlap
 from meanfield.trajectory import Trajectory
 
 CITATION = """\
@@ -34,6 +37,8 @@ EPILOG = """\
 examples:
   python -m meanfield.predict --N 20 --T 10
   python -m meanfield.predict --N 20 --T 10 --rope-theta 10000 --closure quadratic
+  python -m meanfield.predict --N 20 --T 10 --closure spectral
+  python -m meanfield.predict --closure per-seed --run runs/RUN.npz --seed 3 --lr-correction
   python -m meanfield.predict --N 50 --T 20 --csv > curve.csv
   python -m meanfield.predict --N 20 --T 10 --plot curve.pdf
 
@@ -43,7 +48,17 @@ sentence on stderr and nothing written."""
 
 PARAMETERS = ("N", "T", "K", "d_head", "rope_theta", "rope_spacing", "lr", "qk_variance", "w_init")
 START = ("R0", "Q0", "S0", "C")
-SETTINGS = ("epochs", "points", "closure", "variances", "sigma_c", "sigma_o", "thermodynamic_limit")
+SETTINGS = (
+    "epochs",
+    "points",
+    "closure",
+    "fluctuations",
+    "lr_correction",
+    "variances",
+    "sigma_c",
+    "sigma_o",
+    "thermodynamic_limit",
+)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -56,36 +71,32 @@ def parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     model = result.add_argument_group("model and training")
-    model.add_argument("--N", type=integer, required=True, help="states, at least 2")
-    model.add_argument("--T", type=integer, required=True, help="actions per sequence, at least 2")
+    model.add_argument("--N", type=integer, help="states, at least 2")
+    model.add_argument("--T", type=integer, help="actions per sequence, at least 2")
     model.add_argument(
         "--K", type=integer, help="permutations to choose from, 2 to N! (default: N)"
     )
     model.add_argument(
         "--d-head",
         type=integer,
-        default=64,
         metavar="D",
         help="dimension of query and key, even (default: 64)",
     )
     model.add_argument(
         "--rope-theta",
         type=number,
-        default=10.0,
         metavar="BASE",
         help="base of the RoPE frequencies (default: 10)",
     )
     model.add_argument(
         "--rope-spacing",
-        default="power",
         metavar="|".join(SPACINGS),
         help="how the frequencies are spaced (default: power)",
     )
-    model.add_argument("--lr", type=number, default=2.0, help="learning rate (default: 2)")
+    model.add_argument("--lr", type=number, help="learning rate (default: 2)")
     model.add_argument(
         "--qk-variance",
         type=number,
-        default=1 / 3,
         metavar="VAR",
         help="variance of query and key entries at the start (default: 1/3)",
     )
@@ -99,8 +110,26 @@ def parser() -> argparse.ArgumentParser:
     theory.add_argument(
         "--closure",
         default="linear",
-        metavar="|".join(closures.CLOSURES),
+        metavar="|".join((*closures.CLOSURES, *closures.ATTENTION)),
         help="what stands for the attention gradient (default: linear)",
+    )
+    theory.add_argument(
+        "--fluctuations",
+        action="store_true",
+        help="keep the fluctuations of the logits in the loss (spectral and per-seed)",
+    )
+    theory.add_argument(
+        "--lr-correction",
+        action="store_true",
+        help="follow gradient steps of size lr, to first order, instead of gradient flow",
+    )
+    theory.add_argument(
+        "--samples",
+        type=integer,
+        default=seeds.SAMPLES,
+        metavar="COUNT",
+        help="seeds drawn for the spread of the onset, with --closure spectral "
+        f"(default: {seeds.SAMPLES})",
     )
     theory.add_argument("--epochs", type=number, help="where to end (default: past saturation)")
     theory.add_argument(
@@ -141,6 +170,18 @@ def parser() -> argparse.ArgumentParser:
         strict=True,
     ):
         begin.add_argument(f"--{name}", type=number, metavar="X", help=meaning)
+    begin.add_argument(
+        "--overlap",
+        type=number,
+        metavar="X",
+        help="mean overlap of the vocabulary, with --fluctuations (default: 1/N)",
+    )
+    begin.add_argument(
+        "--run",
+        metavar="FILE",
+        help="take model, training and start from a run file instead, query and key included",
+    )
+    begin.add_argument("--seed", type=integer, metavar="S", help="which seed of the run file")
     out = result.add_argument_group("output")
     printed = out.add_mutually_exclusive_group()
     printed.add_argument("--json", action="store_true", help="print JSON instead of the report")
@@ -162,14 +203,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     command = parser()
     options = command.parse_args(argv)
     try:
-        parameters = Parameters(**{name: getattr(options, name) for name in PARAMETERS})
+        parameters, start = _given(options)
         if options.plot is not None:
             style.check(options.plot)
         for path in (options.npz, options.plot):
             if path is not None:
                 check_writable(path)
+        if options.samples < 2:
+            raise ParameterError(f"samples must be at least 2, not {options.samples}")
         trajectory = predict(
-            parameters, **{name: getattr(options, name) for name in (*SETTINGS, *START)}
+            parameters, **{name: getattr(options, name) for name in SETTINGS}, **start
         )
         if options.npz is not None:
             trajectory.to_npz(options.npz)
@@ -178,16 +221,51 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (ParameterError, FileError, SolverError) as error:
         command.error(str(error))
     if options.json:
-        told = {**trajectory.to_dict(), "trust": ", ".join(_trust(trajectory))}
+        told = {**trajectory.to_dict(), "trust": ", ".join(_trust(trajectory, options.samples))}
         print(json.dumps(told, allow_nan=False))
     elif options.csv:
         print(trajectory.to_csv(), end="")
     else:
-        print(report(trajectory))
+        print(report(trajectory, samples=options.samples))
     return 0
 
 
-def report(trajectory: Trajectory) -> str:
+def _given(options: argparse.Namespace) -> tuple[Parameters, dict[str, Any]]:
+    """Return the model and the start, from the options or from a seed of a run file."""
+    given = {
+        name: getattr(options, name)
+        for name in (*PARAMETERS, *START, "overlap")
+        if getattr(options, name) is not None
+    }
+    if options.run is None:
+        if options.seed is not None:
+            raise ParameterError(f"--seed {options.seed} needs --run, the file the seed is in")
+        if missing := [f"--{name}" for name in ("N", "T") if name not in given]:
+            raise ParameterError(f"the following arguments are required: {', '.join(missing)}")
+        model = {name: given.pop(name) for name in PARAMETERS if name in given}
+        return Parameters(**model), given
+    if given:
+        name = next(iter(given)).replace("_", "-")
+        raise ParameterError(f"--{name} cannot be given with --run, whose file says it")
+    run = read_run(options.run)
+    if options.seed not in run.seeds:
+        held = f"holds the seeds {', '.join(map(str, run.seeds))}"
+        raise ParameterError(
+            f"--seed must name a seed of {options.run}, which {held}, not {options.seed}"
+        )
+    seed = int(np.flatnonzero(run.seeds == options.seed)[0])
+    start: dict[str, Any] = {f"{name}0": float(getattr(run, name)[seed, 0]) for name in "RQS"}
+    start["C"] = float(run.C[seed, 0])
+    if options.closure in closures.ATTENTION:
+        del start["R0"]
+    if options.fluctuations:
+        start["overlap"] = float(vocabulary_overlap(run.permutations[seed]))
+    if options.closure == closures.PER_SEED:
+        start |= {"q": run.q_start[seed], "k": run.k_start[seed]}
+    return run.parameters, start
+
+
+def report(trajectory: Trajectory, *, samples: int = seeds.SAMPLES) -> str:
     """Return the parameters, what follows from them, the phases and a table."""
     parameters = trajectory.parameters
     caveats = trajectory.caveats()
@@ -202,8 +280,10 @@ def report(trajectory: Trajectory) -> str:
         f"  {_listed(derived.items())}",
         "start",
         f"  {_listed(start.items())}  C = {trajectory.start.C:.6g}",
-        f"closure {trajectory.closure}",
-        *(f"  {line}" for line in _trust(trajectory)),
+        f"closure {trajectory.closure}"
+        + ("" if trajectory.overlap is None else ", loss with fluctuations")
+        + (", gradient steps of size lr" if trajectory.lr_correction else ""),
+        *(f"  {line}" for line in _trust(trajectory, samples)),
         "phases",
         *(f"  {line}" for line in trajectory.phases()),
         *(["caveats"] if caveats else []),
@@ -214,8 +294,10 @@ def report(trajectory: Trajectory) -> str:
     return "\n".join(lines)
 
 
-def _trust(trajectory: Trajectory) -> tuple[str, ...]:
+def _trust(trajectory: Trajectory, samples: int) -> tuple[str, ...]:
     parameters = trajectory.parameters
+    if trajectory.closure in closures.ATTENTION:
+        return trust.attention_words(trajectory.closure, parameters, samples=samples)
     measured = trajectory.start != dynamics.start(parameters)
     return trust.words(closures.named(trajectory.closure), parameters, measured=measured)
 

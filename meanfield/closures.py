@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +20,7 @@ class Closure:
 
     rhs(logit_R, Q, S, C, N, K, rate): time derivatives of (logit_R, Q, S).
     jacobian: their derivatives, a 3 x 3 nested tuple, same arguments.
+    bend(logit_R): what gradient steps change in the growth of logit R (X7c).
     rate(sum_phi2, qk_variance, d, T): the prefactor of G, from the sum over the RoPE planes.
     logit_R(D, D0, logit_R0, kappa): logit R as a function of D = Q - S along a solution, from the
         conserved quantity; None where it is not known in closed form.
@@ -29,6 +30,7 @@ class Closure:
     name: str
     rhs: Rates = field(repr=False)
     jacobian: Callable[..., Any] = field(repr=False)
+    bend: Callable[..., Any] = field(repr=False)
     rate: Callable[..., Any] = field(repr=False)
     logit_R: Callable[..., Any] | None = field(repr=False, default=None)
     onset_gap: Callable[..., Any] | None = field(repr=False, default=None)
@@ -38,6 +40,7 @@ LINEAR = Closure(
     "linear",
     generated.rhs_linear,
     generated.jacobian_linear,
+    generated.bend_linear,
     generated.linear_rate,
     generated.logit_R_linear,
     generated.onset_gap_linear,
@@ -46,11 +49,13 @@ QUADRATIC = Closure(
     "quadratic",
     generated.rhs_quadratic,
     generated.jacobian_quadratic,
+    generated.bend_quadratic,
     generated.quadratic_rate,
     generated.logit_R_quadratic,
     generated.onset_gap_quadratic,
 )
 CLOSURES = {closure.name: closure for closure in (LINEAR, QUADRATIC)}
+SPECTRAL, PER_SEED = ATTENTION = "spectral", "per-seed"  # no G(R): the attention itself, see flow
 
 
 def sum_phi2(parameters: Parameters) -> float:
@@ -66,12 +71,13 @@ def rate(closure: Closure, parameters: Parameters) -> float:
     )
 
 
-def named(closure: str) -> Closure:
-    """Return the closure of that name; ParameterError names the allowed ones."""
+def named(closure: str, *, also: Sequence[str] = ()) -> Closure:
+    """Return the closure of that name; ParameterError names the allowed ones, and those of also."""
     try:
         return CLOSURES[closure]
     except KeyError:
-        allowed = " or ".join(f'"{name}"' for name in CLOSURES)
+        *most, last = (f'"{name}"' for name in (*CLOSURES, *also))
+        allowed = f"{', '.join(most)} or {last}"
         raise ParameterError(f"closure must be {allowed}, not {closure!r}") from None
 
 
@@ -98,5 +104,5 @@ def from_expression(expression: Any, parameters: Parameters) -> Closure:
             f"a closure G may use the symbols R, {', '.join(values)}, not {', '.join(unknown)}"
         )
     own = expression.subs({symbols[name]: values[name] for name in symbols if name != "R"})
-    rhs, jacobian = closure_functions(own)
-    return Closure(str(expression), rhs, jacobian, lambda *_: 1.0)
+    rhs, jacobian, bend = closure_functions(own)
+    return Closure(str(expression), rhs, jacobian, bend, lambda *_: 1.0)

@@ -60,11 +60,41 @@ def start(
     return Start(R=R0, Q=Q0, S=S0, C=C)
 
 
+def ascending(epochs: Any) -> Array:
+    """Return epochs as an array; ParameterError unless they ascend from 0 or later."""
+    wanted = np.asarray(epochs, float)
+    if wanted.ndim != 1 or not wanted.size or not np.all(np.isfinite(wanted)):
+        raise ParameterError(f"epochs must be a number or a list of finite numbers, not {epochs!r}")
+    if wanted[0] < 0 or np.any(np.diff(wanted) <= 0):
+        raise ParameterError(f"a list of epochs must ascend from 0 or later, not {epochs!r}")
+    return wanted
+
+
+@dataclass(frozen=True)
+class System:
+    """An initial value problem in training time.
+
+    y0: the state at t = 0. rhs(t, y): its rate. jacobian(t, y): that rate's derivatives, or None.
+    scale: size of each entry that matters, times rtol the absolute tolerance.
+    first_step: of the solver. read(y): (logit_R, Q, S) from states, time the last axis of all.
+    """
+
+    y0: Array
+    rhs: Callable[[float, Array], Any]
+    jacobian: Callable[[float, Array], Array] | None
+    scale: Array
+    first_step: float
+    read: Callable[[Array], tuple[Array, Array, Array]]
+
+
 @dataclass(frozen=True)
 class Curve:
-    """A solution: call it with training times t, in 0..end, for the arrays (logit_R, Q, S)."""
+    """A solution: call it with training times t, in 0..end, for the arrays (logit_R, Q, S).
 
-    start: Start
+    Their last axes are those of t; a system of several heads puts its own in front.
+    """
+
+    system: System
     pieces: tuple[Any, ...]  # SciPy's OdeSolution, one after the other in t
     nfev: int
 
@@ -79,35 +109,58 @@ class Curve:
         if np.any(t < 0) or np.any(t > self.end):
             raise ValueError(f"the curve runs from t = 0 to {self.end!r}")
         flat = t.ravel()
-        state = np.empty((3, flat.size))
+        state = np.empty((len(self.system.y0), flat.size))
         piece = np.searchsorted([part.t_max for part in self.pieces[:-1]], flat)
         for number in np.unique(piece):
             state[:, piece == number] = self.pieces[number](flat[piece == number])
-        logit_R, gained_U, gained_S = state.reshape(3, *t.shape)
-        S = self.start.S + gained_S
-        return logit_R, (self.start.Q - self.start.S) + gained_U + S, S
+        logit_R, Q, S = (
+            np.reshape(part, (*part.shape[:-1], *t.shape)) for part in self.system.read(state)
+        )
+        return logit_R, Q, S
 
 
 def system(
-    parameters: Parameters, closure: Closure, start: Start, rate: float
-) -> tuple[Callable[[float, Array], tuple[float, float, float]], Callable[[float, Array], Array]]:
-    """Return the right-hand side of (15) for (logit R, U - U0, S - S0), and its Jacobian."""
+    parameters: Parameters, closure: Closure, start: Start, rate: float, *, step: float = 0.0
+) -> System:
+    """Return (15) under a closure; its state is what a curve gives, so Jacobian and all.
+
+    step: the learning rate of the gradient steps to follow (X7a), (X7c); 0 for gradient flow.
+    """
     N, K = float(parameters.N), float(parameters.K)
     U0, S0, C = start.Q - start.S, start.S, start.C
 
-    def state(y: Array) -> tuple[float, float, float]:
-        logit_R, gained_U, gained_S = y.tolist()
+    def read(y: Any) -> tuple[Any, Any, Any]:
+        logit_R, gained_U, gained_S = y
         S = S0 + gained_S
         return logit_R, U0 + gained_U + S, S
 
     def rhs(_t: float, y: Array) -> tuple[float, float, float]:
-        logit_R, Q, S = closure.rhs(*state(y), C, N, K, rate)
+        logit_R, Q, S = closure.rhs(*read(y.tolist()), C, N, K, rate)
         return logit_R, Q - S, S
 
     def jacobian(_t: float, y: Array) -> Array:
-        return FROM_QS @ np.array(closure.jacobian(*state(y), C, N, K, rate)) @ TO_QS
+        return FROM_QS @ np.array(closure.jacobian(*read(y.tolist()), C, N, K, rate)) @ TO_QS
 
-    return rhs, jacobian
+    def rhs_in_steps(t: float, y: Array) -> Array:
+        flow = np.array(rhs(t, y))
+        change = jacobian(t, y) @ flow
+        change[0] += closure.bend(y[0]) * flow[0] ** 2
+        return flow - step / 2 * change
+
+    scale = gap_scale(parameters, rate)
+    return System(
+        y0=np.array([logit(start.R), 0.0, 0.0]),
+        rhs=rhs_in_steps if step else rhs,
+        jacobian=None if step else jacobian,
+        scale=np.array([1.0, scale * 1e-3, scale / K * 1e-3]),
+        first_step=0.1 * N * K * scale,
+        read=read,
+    )
+
+
+def gap_scale(parameters: Parameters, rate: float) -> float:
+    """Return the size of U = Q - S while attention locks on, for a closure of this rate."""
+    return 1 / math.sqrt(generated.kappa(parameters.N, parameters.K, rate))
 
 
 def solve(
@@ -121,40 +174,56 @@ def solve(
     method: str = "DOP853",
     rtol: float = RTOL,
 ) -> Curve:
-    """Integrate (15) from the start, or on from the end of ``after``, to training time t_end.
+    """Integrate (15) under a closure, from the start or on from the end of ``after``, to t_end.
 
-    method: one of SciPy's. In these variables the equations are not stiff, so an explicit one of
-    high order does best; "Radau", "BDF" and "LSODA" are given the generated Jacobian.
-    Raises SolverError if the integrator gives up, ParameterError if t_end is beyond reason.
+    method: one of SciPy's; "Radau", "BDF" and "LSODA" are given the generated Jacobian. Raises as
+    ``integrate``.
+    """
+    own = system(parameters, closure, start, rate)
+    return integrate(own, lr=parameters.lr, t_end=t_end, after=after, method=method, rtol=rtol)
+
+
+def integrate(
+    system: System,
+    *,
+    lr: float,
+    t_end: float,
+    after: Curve | None = None,
+    method: str = "DOP853",
+    rtol: float = RTOL,
+) -> Curve:
+    """Integrate from the start, or on from the end of ``after``, to training time t_end.
+
+    In the variables of this package the equations are not stiff, so an explicit method of high
+    order does best. Raises SolverError if the integrator gives up, ParameterError if t_end is
+    beyond reason.
     """
     if not 0 < t_end <= LONGEST:
         raise ParameterError(
             f"the training time lr * epochs must be above 0 and at most {LONGEST:g}, not {t_end:g}"
         )
-    N, K = float(parameters.N), float(parameters.K)
-    rhs, jacobian = system(parameters, closure, start, rate)
-    scale = 1 / math.sqrt(generated.kappa(N, K, rate))  # of U while attention locks on
     if after is None:
-        t, y, first_step = 0.0, np.array([logit(start.R), 0.0, 0.0]), 0.1 * N * K * scale
+        t, y, first_step = 0.0, system.y0, system.first_step
     else:
         t, y, first_step = after.end, after.pieces[-1](after.end), after.pieces[-1].ts[-1] * 0.01
+    implicit = method in ("Radau", "BDF", "LSODA") and system.jacobian is not None
     with np.errstate(invalid="ignore"):  # 0/0 in the error of a step on which nothing changes
         solution = solve_ivp(
-            rhs,
+            system.rhs,
             (t, t_end),
             y,
             method=method,
             rtol=rtol,
-            atol=rtol * np.array([1.0, scale * 1e-3, scale / K * 1e-3]),
+            atol=rtol * system.scale,
             first_step=min(first_step, t_end - t),
             dense_output=True,
-            **({"jac": jacobian} if method in ("Radau", "BDF", "LSODA") else {}),
+            **({"jac": system.jacobian} if implicit else {}),
         )
     if not solution.success or not np.all(np.isfinite(solution.y[:, -1])):
         raise SolverError(
-            f"the equations could not be solved beyond epoch {solution.t[-1] / parameters.lr:.6g} "
+            f"the equations could not be solved beyond epoch {solution.t[-1] / lr:.6g} "
             f"({solution.message}); try fewer epochs or a start closer to R0 = 1/T"
         )
     earlier = () if after is None else after.pieces
     nfev = solution.nfev + (0 if after is None else after.nfev)
-    return Curve(start, (*earlier, solution.sol), nfev)
+    return Curve(system, (*earlier, solution.sol), nfev)

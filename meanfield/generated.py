@@ -159,6 +159,12 @@ def jacobian_linear(logit_R: Real, Q: Real, S: Real, C: Real, N: Real, K: Real, 
     )
 
 
+def bend_linear(logit_R: Real) -> Real:
+    """What steps change in the growth of logit R, over its square and minus lr/2. (X7c), (71a)"""
+    R = expit(logit_R)
+    return -1 / 2*(2*R - 1)
+
+
 def rhs_quadratic(logit_R: Real, Q: Real, S: Real, C: Real, N: Real, K: Real, rate: Real) -> Any:
     """Time derivatives of (logit R, Q, S), time is eta * epoch. (15f), (71b), (15b), (15c)"""
     N, K = 1.0 * N, 1.0 * K
@@ -212,6 +218,11 @@ def jacobian_quadratic(
             -dS*hit*margin_by_S,
         ),
     )
+
+
+def bend_quadratic(logit_R: Real) -> Real:
+    """What steps change in the growth of logit R, over its square and minus lr/2. (X7c), (71b)"""
+    return 0
 
 
 def kappa(N: Real, K: Real, rate: Real) -> Real:
@@ -320,16 +331,15 @@ def rollout_error(error: Real, N: Real, T: Real) -> Real:
     return np.where(informed, by_logarithm, by_power)[()]
 
 
-def retrieval_part(U: Real, U0: Real, N: Real) -> Real:
-    """Weight u of P_k - mean. (X6c)"""
-    N = 1.0 * N
-    return N*(U - U0)/(N - 1)
+def retrieval_part(U: Real, U0: Real, overlap: Real) -> Real:
+    """Weight u of P_k - mean. (X4c)"""
+    return (-U + U0)/(overlap - 1)
 
 
-def heuristic_part(V: Real, V0: Real, N: Real) -> Real:
-    """Weight v of mean - J/N. (X6d)"""
-    N = 1.0 * N
-    return N*(V - V0)/(N - 1)
+def heuristic_part(V: Real, V0: Real, overlap: Real, N: Real, K: Real) -> Real:
+    """Weight v of mean - J/N. (X4d)"""
+    N, K = 1.0 * N, 1.0 * K
+    return N*(V - V0)/(K*N*overlap - K - N*overlap + N)
 
 
 def logit_variances(u: Real, v: Real, R: Real, w_variance: Real, N: Real, K: Real, T: Real) -> Any:
@@ -351,15 +361,17 @@ def logit_variances(u: Real, v: Real, R: Real, w_variance: Real, N: Real, K: Rea
 
 
 def corrected_loss(
-    R: Real, u: Real, v: Real, U0: Real, V0: Real, C: Real, overlap: Real, w_variance: Real, N:
-    Real, K: Real, T: Real
+    R: Real, Q: Real, S: Real, Q0: Real, S0: Real, C: Real, overlap: Real, w_variance: Real,
+    N: Real, K: Real, T: Real
 ) -> Real:
     """Loss with the fluctuations of the logits to second order. (X8d), (X3b)"""
     N, K, T = 1.0 * N, 1.0 * K, 1.0 * T
     gap_gain = 1 - overlap
     total_gain = K*overlap - K/N - overlap + 1
-    U = U0 + gap_gain*u
-    V = V0 + total_gain*v
+    U = Q - S
+    V = Q + S*(K - 1)
+    u = (-Q0 + S0 + U)/gap_gain
+    v = (-Q0 - S0*(K - 1) + V)/total_gain
     margin = -(C - N*(R*U*(K - 1)/K + V/K))/(N - 1)
     g = expit(-margin + np.log(N - 1))
     rest = 1 - R
@@ -377,19 +389,21 @@ def corrected_loss(
     )
 
 
-def corrected_flow(
-    R: Real, u: Real, v: Real, U0: Real, V0: Real, C: Real, overlap: Real, w_variance: Real, N:
-    Real, K: Real, T: Real
+def corrected_rates(
+    R: Real, Q: Real, S: Real, Q0: Real, S0: Real, C: Real, overlap: Real, w_variance: Real,
+    N: Real, K: Real, T: Real
 ) -> Any:
-    """The drive F = -dL/dR on attention, and the time derivatives of u and v.
+    """The drive F = -dL/dR on attention, and the time derivatives of Q and S.
 
     (X8d), (X3b), (X8h), (X8f), (X8g)
     """
     N, K, T = 1.0 * N, 1.0 * K, 1.0 * T
     gap_gain = 1 - overlap
     total_gain = K*overlap - K/N - overlap + 1
-    U = U0 + gap_gain*u
-    V = V0 + total_gain*v
+    U = Q - S
+    V = Q + S*(K - 1)
+    u = (-Q0 + S0 + U)/gap_gain
+    v = (-Q0 - S0*(K - 1) + V)/total_gain
     margin = -(C - N*(R*U*(K - 1)/K + V/K))/(N - 1)
     g = expit(-margin + np.log(N - 1))
     rest = 1 - R
@@ -422,12 +436,118 @@ def corrected_flow(
     mixed_by_R = -2*lead*u*(K - 1)*(N - 1)/(K**2*N**2)
     mixed_by_u = -2*(K - 1)*(N - 1)*(-lead*rest + lead + rest*u)/(K**2*N**2)
     mixed_by_v = 2*(K - 1)*(N - 1)*(lead + rest*u)/(K**2*N**2)
+    gap_rate = (
+        -(2*by_variance_c*own_c*u + 2*by_variance_o*own_o*u + mixed_by_u*(by_variance_c +
+            by_variance_o) + N*R*by_margin*gap_gain*(K - 1)/(K*(N - 1)))/(N*(K - 1))
+    )
+    total_rate = (
+        -(mixed_by_v*(by_variance_c + by_variance_o) + N*by_margin*total_gain/(K*(N - 1)))/N
+    )
     return (
         -by_start*start_by_R - by_variance_c*own_c_by_R*u**2 - by_variance_o*own_o_by_R*u**2 -
             (by_variance_c + by_variance_o)*(mixed_by_R + start_by_R) - N*U*by_margin*(K -
             1)/(K*(N - 1)),
-        -(2*by_variance_c*own_c*u + 2*by_variance_o*own_o*u + mixed_by_u*(by_variance_c +
-            by_variance_o) + N*R*by_margin*gap_gain*(K - 1)/(K*(N - 1)))/(N*gap_gain*(K - 1)),
-        -(mixed_by_v*(by_variance_c + by_variance_o) + N*by_margin*total_gain/(K*(N -
-            1)))/(N*total_gain),
+        (K*gap_rate - gap_rate + total_rate)/K,
+        -(gap_rate - total_rate)/K,
     )
+
+
+def plane_waves(omega: Real, m: Real, d: Real) -> Any:
+    """Derivatives of the attention logit at offset m in (p_re, p_im). (X5b)"""
+    d = 1.0 * d
+    return (
+        np.cos(m*omega)/np.sqrt(d),
+        -np.sin(m*omega)/np.sqrt(d),
+    )
+
+
+def plane_product(q_re: Real, q_im: Real, k_re: Real, k_im: Real) -> Any:
+    """(p_re, p_im) = q k^*. (X5a)"""
+    return (
+        k_im*q_im + k_re*q_re,
+        -k_im*q_re + k_re*q_im,
+    )
+
+
+def plane_imbalance(q_re: Real, q_im: Real, k_re: Real, k_im: Real) -> Real:
+    """|q|^2 - |k|^2. (X5h)"""
+    return -k_im**2 - k_re**2 + q_im**2 + q_re**2
+
+
+def plane_size(p_re: Real, p_im: Real, imbalance: Real) -> Real:
+    """|q|^2 + |k|^2. (X5i)"""
+    return np.sqrt(imbalance**2 + 4*p_im**2 + 4*p_re**2)
+
+
+def mean_size(qk_variance: Real) -> Real:
+    """Mean size at the start. (X5n)"""
+    return 4*qk_variance
+
+
+def product_spread(qk_variance: Real) -> Real:
+    """Variance of p_re, and of p_im, at the start. (X5m)"""
+    return 2*qk_variance**2
+
+
+def size_spread(qk_variance: Real) -> Real:
+    """Variance of the size at the start. (X5o)"""
+    return (16 / 5)*qk_variance**2
+
+
+def plane_gradient(H_re: Real, H_im: Real, size: Real) -> Real:
+    """What a plane adds to G = |grad_q R|^2 + |grad_k R|^2; H is the gradient of R in p. (X5e)"""
+    return size*(H_im**2 + H_re**2)
+
+
+def product_rates(H_re: Real, H_im: Real, size: Real, F: Real) -> Any:
+    """Time derivatives of (p_re, p_im) under the drive F. (X5f)"""
+    return (
+        F*H_re*size,
+        F*H_im*size,
+    )
+
+
+def driven_rates(R: Real, missing: Real, Q: Real, S: Real, C: Real, N: Real, K: Real) -> Any:
+    """(F, dQ/dt, dS/dt): the drive on attention and the rates of the logic. (61b), (15b), (15c)"""
+    N, K = 1.0 * N, 1.0 * K
+    y_c = Q*(R + missing/K) + S*missing*(K - 1)/K
+    margin = -(C - N*y_c)/(N - 1)
+    g = expit(-margin + np.log(N - 1))
+    return (
+        N*g*(K - 1)*(Q - S)/(K*(N - 1)),
+        g*(R + missing/K)/(K*N),
+        g*missing/(K**2*N),
+    )
+
+
+def product_back(
+    p_re: Real, p_im: Real, H_re: Real, H_im: Real, size: Real, F: Real, eta: Real
+) -> Any:
+    """(p_re, p_im) half a gradient step back. (X7d)"""
+    return (
+        (1 / 4)*F**2*eta**2*(2*H_im*H_re*p_im + p_re*(-H_im**2 + H_re**2)) - 1 /
+            2*F*H_re*eta*size + p_re,
+        (1 / 4)*F**2*eta**2*(2*H_im*H_re*p_re - p_im*(-H_im**2 + H_re**2)) - 1 /
+            2*F*H_im*eta*size + p_im,
+    )
+
+
+def product_rates_in_steps(
+    p_re: Real, p_im: Real, H_re: Real, H_im: Real, H_back_re: Real, H_back_im: Real, size: Real,
+    F: Real, F_back: Real, eta: Real
+) -> Any:
+    """Time derivatives of (p_re, p_im) in steps; F_back, H_back are half a step back. (X7e)"""
+    return (
+        F_back*(F*H_back_im*eta*(-H_im*p_re + H_re*p_im) + H_back_re*(-F*eta*(H_im*p_im +
+            H_re*p_re) + size)),
+        F_back*(-F*H_back_re*eta*(-H_im*p_re + H_re*p_im) + H_back_im*(-F*eta*(H_im*p_im +
+            H_re*p_re) + size)),
+    )
+
+
+def imbalance_rate_in_steps(
+    imbalance: Real, H_re: Real, H_im: Real, H_back_re: Real, H_back_im: Real, F: Real,
+    F_back: Real, eta: Real
+) -> Real:
+    """Time derivative of |q|^2 - |k|^2 in steps. (X7f)"""
+    return -F*F_back*eta*imbalance*(H_back_im*H_im + H_back_re*H_re)

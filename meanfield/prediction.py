@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,10 +12,10 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq
 from scipy.special import expit, logit
 
-from meanfield import accuracy, closures, dynamics, generated, trust
+from meanfield import accuracy, attention, closures, dynamics, flow, generated, lock, seeds
 from meanfield.closures import Closure
-from meanfield.dynamics import Curve, Start
-from meanfield.parameters import ParameterError, Parameters, nonnegative, positive
+from meanfield.dynamics import Curve, Start, System
+from meanfield.parameters import ParameterError, Parameters, nonnegative, positive, real
 from meanfield.trajectory import Trajectory
 
 Array = NDArray[np.float64]
@@ -34,6 +35,11 @@ def predict(
     Q0: float | None = None,
     S0: float | None = None,
     C: float | None = None,
+    q: ArrayLike | None = None,
+    k: ArrayLike | None = None,
+    fluctuations: bool = False,
+    overlap: float | None = None,
+    lr_correction: bool = False,
     variances: str = "theory",
     sigma_c: float | None = None,
     sigma_o: float | None = None,
@@ -44,8 +50,15 @@ def predict(
     epochs: where the curve ends, or an ascending array of the very epochs wanted; None: past
         saturation, as far as it comes in reasonable time.
     points: number of epochs in the curve, evenly spaced from 0, unless they are given one by one.
-    closure: "linear" (71), "quadratic" (70), or a SymPy expression G(R, ...) of your own.
-    R0, Q0, S0, C: the measured start; nominally R0 = 1/T, C = 0 and Q0 = S0 = C/N.
+    closure: "linear" (71), "quadratic" (70), or a SymPy expression G(R, ...) of your own; or no
+        closure but the softmax attention itself (X5), "spectral" from the start of a typical seed,
+        "per-seed" from the query q and the key k of one.
+    R0, Q0, S0, C: the measured start; nominally R0 = 1/T, C = 0 and Q0 = S0 = C/N. With "spectral"
+        and "per-seed" R0 is not for you to choose.
+    q, k: query and key at the start, shape (d_head,), RoPE plane r the entries r and r + d_head/2.
+    fluctuations: keep the fluctuations of the logits in the loss, to second order (X8); with
+        "spectral" and "per-seed" only. overlap: then that of the vocabulary (58), 1/N unless given.
+    lr_correction: follow gradient steps of size lr, to first order, instead of gradient flow (X7).
     variances: "theory" for the logit variances of the mean-field solution, "constant" for sigma_c
         and sigma_o all along, which are those of the initialisation unless given.
     thermodynamic_limit: drop the factors N/(N-1) and (K-1)/K of (15a), as the paper does; they
@@ -53,24 +66,35 @@ def predict(
 
     Raises ParameterError for what cannot be, SolverError if the equations cannot be solved.
     """
-    start = dynamics.start(parameters, R0=R0, Q0=Q0, S0=S0, C=C)
+    pace = 1.0
+    if thermodynamic_limit:
+        pace = parameters.N * parameters.K / float(generated.kappa(parameters.N, parameters.K, 1.0))
+    step = parameters.lr if lr_correction else 0.0
+    if isinstance(closure, str) and closure in closures.ATTENTION:
+        if R0 is not None:
+            raise ParameterError(
+                f'R0 may not be given with closure="{closure}", where it follows from query and '
+                f"key, not {R0!r}"
+            )
+        overlap = _overlap(parameters, fluctuations, overlap)
+        model = _attention(parameters, closure, q, k, overlap=overlap, pace=pace, step=step)
+    elif fluctuations or overlap is not None:
+        raise ParameterError(
+            f'fluctuations and overlap need closure="spectral" or "per-seed", not {closure!r}'
+        )
+    elif q is None and k is None:
+        model = _closed(parameters, closure, pace=pace, step=step)
+    else:
+        raise ParameterError(f'q and k may only be given with closure="per-seed", not {closure!r}')
+    start = dynamics.start(parameters, R0=model.R0 if R0 is None else R0, Q0=Q0, S0=S0, C=C)
     wanted = None
     if isinstance(epochs, (list, tuple, np.ndarray)):
-        wanted = _ascending(epochs)
+        wanted = dynamics.ascending(epochs)
         epochs = wanted[-1]
     end = None if epochs is None else positive("epochs", epochs)
     if isinstance(points, bool) or not isinstance(points, int) or points < 2:
         raise ParameterError(f"points must be an integer of at least 2, not {points!r}")
-    chosen = (
-        closures.named(closure)
-        if isinstance(closure, str)
-        else closures.from_expression(closure, parameters)
-    )
-    rate = closures.rate(chosen, parameters)
-    if thermodynamic_limit:
-        rate /= float(generated.kappa(parameters.N, parameters.K, 1.0))
-        rate *= parameters.N * parameters.K
-    deviations = _deviations(parameters, start, variances, sigma_c, sigma_o)
+    deviations = _deviations(parameters, start, overlap, variances, sigma_c, sigma_o)
 
     def rollout_error(curve: Curve, t: Any) -> Array:
         logit_R, Q, S = curve(t)
@@ -79,7 +103,7 @@ def predict(
             margin, *deviations(expit(logit_R), Q, S), parameters.N, parameters.T
         )
 
-    curve, end = _solve(parameters, chosen, start, rate, end, rollout_error)
+    curve, end = _solve(parameters, model, start, end, rollout_error)
     steps = _steps(curve, end * parameters.lr)
     logit_R_at_steps, wrong_at_steps = curve(steps)[0], rollout_error(curve, steps)
 
@@ -103,8 +127,10 @@ def predict(
     next_token_error = accuracy.next_token_error(margin, right, other, parameters.N)
     return Trajectory(
         parameters=parameters,
-        closure=chosen.name,
-        rate=rate,
+        closure=model.name,
+        rate=model.rate,
+        overlap=overlap,
+        lr_correction=lr_correction,
         variances=variances,
         start=start,
         epoch=epoch,
@@ -113,7 +139,7 @@ def predict(
         Q=Q,
         S=S,
         margin=margin,
-        loss=np.asarray(generated.loss(margin, parameters.N)),
+        loss=_loss(parameters, start, overlap, R, Q, S),
         sigma_c=right,
         sigma_o=other,
         next_token_error=next_token_error,
@@ -127,23 +153,25 @@ def predict(
     )
 
 
-def _ascending(epochs: Any) -> Array:
-    """Return the epochs as an array; ParameterError unless they ascend from 0 or later."""
-    wanted = np.asarray(epochs, float)
-    if wanted.ndim != 1 or not wanted.size or not np.all(np.isfinite(wanted)):
-        raise ParameterError(f"epochs must be a number or a list of finite numbers, not {epochs!r}")
-    if wanted[0] < 0 or np.any(np.diff(wanted) <= 0):
-        raise ParameterError(f"a list of epochs must ascend from 0 or later, not {epochs!r}")
-    return wanted
-
-
 def _margin(parameters: Parameters, start: Start, logit_R: Any, Q: Any, S: Any) -> Array:
     return np.asarray(generated.margin(expit(logit_R), Q, S, start.C, parameters.N, parameters.K))
+
+
+def _loss(
+    parameters: Parameters, start: Start, overlap: float | None, R: Array, Q: Array, S: Array
+) -> Array:
+    """Return the mean-field loss (10), or the one with fluctuations (X8d)."""
+    N, K, C = parameters.N, parameters.K, start.C
+    if overlap is None:
+        return np.asarray(generated.loss(generated.margin(R, Q, S, C, N, K), N))
+    known = (start.Q, start.S, C, overlap, parameters.w_variance, N, K, parameters.T)
+    return np.asarray(generated.corrected_loss(R, Q, S, *known))
 
 
 def _deviations(
     parameters: Parameters,
     start: Start,
+    overlap: float | None,
     variances: str,
     sigma_c: float | None,
     sigma_o: float | None,
@@ -154,7 +182,11 @@ def _deviations(
         gained_S = np.asarray(S) - start.S
         gained_U = np.asarray(Q) - start.Q - gained_S
         return accuracy.logit_deviations(
-            parameters, R=R, U_gained=gained_U, V_gained=gained_U + parameters.K * gained_S
+            parameters,
+            R=R,
+            U_gained=gained_U,
+            V_gained=gained_U + parameters.K * gained_S,
+            overlap=overlap,
         )
 
     if variances == "theory":
@@ -169,25 +201,113 @@ def _deviations(
     return lambda R, Q, S: (np.full(np.shape(R), right), np.full(np.shape(R), other))
 
 
+@dataclass(frozen=True)
+class _Model:
+    """What stands for attention. R0: where it starts unless told; rate: as a Trajectory has it.
+
+    system(start): the equations. lock: the closure whose onset sets the scale of the horizon.
+    """
+
+    name: str
+    rate: float
+    R0: float | None
+    system: Callable[[Start], System]
+    lock: Closure
+    rtol: float
+
+
+def _closed(parameters: Parameters, closure: Any, *, pace: float, step: float) -> _Model:
+    """Return a closure G(R), by its name or by an expression."""
+    chosen = (
+        closures.named(closure, also=closures.ATTENTION)
+        if isinstance(closure, str)
+        else closures.from_expression(closure, parameters)
+    )
+    rate = closures.rate(chosen, parameters) * pace
+
+    def system(start: Start) -> System:
+        return dynamics.system(parameters, chosen, start, rate, step=step)
+
+    return _Model(chosen.name, rate, None, system, chosen, dynamics.RTOL)
+
+
+def _overlap(parameters: Parameters, fluctuations: bool, overlap: float | None) -> float | None:
+    """Return the overlap to follow the fluctuations with, None without them."""
+    if not fluctuations:
+        if overlap is not None:
+            raise ParameterError(f"overlap may only be given with fluctuations, not {overlap!r}")
+        return None
+    N, K = parameters.N, parameters.K
+    if overlap is None:
+        return 1 / N
+    least = max((K / N - 1) / (K - 1), 0.0)  # K permutations agree at least so often
+    if not least < real("overlap", overlap) < 1:
+        raise ParameterError(
+            f"overlap must lie between {least:.6g} and 1 for N = {N}, K = {K}, not {overlap!r}"
+        )
+    return float(overlap)
+
+
+def _attention(
+    parameters: Parameters,
+    closure: str,
+    q: Any,
+    k: Any,
+    *,
+    overlap: float | None,
+    pace: float,
+    step: float,
+) -> _Model:
+    """Return the softmax attention itself, of one seed or of a typical one."""
+    planes = seeds.planes(parameters)
+    if closure == closures.PER_SEED:
+        vectors = (_vector(name, value, parameters) for name, value in (("q", q), ("k", k)))
+        heads, share = attention.heads(*vectors), 1.0
+    elif q is None and k is None:
+        heads, share = seeds.typical_heads(planes, parameters)
+    else:
+        raise ParameterError('q and k may only be given with closure="per-seed", not "spectral"')
+    R0 = float(attention.retrieval(planes, heads.p)[0])
+
+    def system(start: Start) -> System:
+        logic = {"Q0": start.Q, "S0": start.S, "C": start.C}
+        return flow.system(
+            parameters, planes, heads, **logic, overlap=overlap, pace=pace, step=step
+        )
+
+    return _Model(closure, share * pace, R0, system, closures.LINEAR, flow.RTOL)
+
+
+def _vector(name: str, value: Any, parameters: Parameters) -> Array:
+    """Return a query or key as an array (d_head,); ParameterError if it is none."""
+    if value is None:
+        raise ParameterError(f'closure="per-seed" needs q and k, but {name} is missing')
+    vector = np.asarray(value, float)
+    if vector.shape != (parameters.d_head,) or not np.all(np.isfinite(vector)):
+        raise ParameterError(
+            f"{name} must be d_head = {parameters.d_head} finite numbers, not {value!r}"
+        )
+    return vector
+
+
 def _solve(
     parameters: Parameters,
-    closure: Closure,
+    model: _Model,
     start: Start,
-    rate: float,
     epochs: float | None,
     rollout_error: Callable[[Curve, Any], Array],
 ) -> tuple[Curve, float]:
     """Return the curve and where it ends; without ``epochs``, go on until it has saturated."""
-    lr = parameters.lr
+    lr, system = parameters.lr, model.system(start)
 
     def on(t_end: float, curve: Curve | None = None) -> Curve:
-        return dynamics.solve(parameters, closure, start, rate=rate, t_end=t_end, after=curve)
+        return dynamics.integrate(system, lr=lr, t_end=t_end, after=curve, rtol=model.rtol)
 
     if epochs is not None:
         return on(epochs * lr), epochs
-    R_end = max(trust.goal(parameters.T), (1 + start.R) / 2)
-    lock = trust.closure_lock(closure, parameters, R_end=R_end)
-    onset = float(generated.early_time(lock.V, 0.0, parameters.N, parameters.K))
+    R_end = max(lock.goal(parameters.T), (1 + start.R) / 2)
+    gained = lock.closure_lock(model.lock, parameters, R_end=R_end).V
+    onset = float(generated.early_time(gained, 0.0, parameters.N, parameters.K))
     curve = on(2 * onset)
 
     def learned(t: Any) -> Any:

@@ -131,6 +131,17 @@ class Run:
             np.savez(file, allow_pickle=False, about=np.array(json.dumps(about)), **arrays)
 
 
+def vocabulary_overlap(permutations: NDArray[np.integer]) -> Array:
+    """Return the mean overlap of the vocabulary's different permutations (58), 1/N on average.
+
+    permutations: (..., K, N). Shape (...): the share of states in which two of them agree.
+    """
+    *lead, K, N = permutations.shape
+    image = np.eye(N)[permutations].sum(axis=-3)  # (..., N, N), permutations that take x to n
+    agreements = np.sum(image**2, axis=(-2, -1)) - K * N
+    return np.asarray(agreements / (N * K * (K - 1))).reshape(lead)
+
+
 def read_run(path: str | os.PathLike[str], *, unfinished: bool = False) -> Run:
     """Read a run file; FileError, in one sentence, on any file that is not a whole one.
 

@@ -22,7 +22,7 @@ from meanfield.parameters import Parameters
 Array = NDArray[np.float64]
 
 FORMAT = "meanfield trajectory"
-VERSION = 1
+VERSION = 2
 CURVES = (
     "epoch",
     "R",
@@ -50,7 +50,10 @@ class Trajectory:
     next_token_error, rollout_error: one minus the accuracies (17), (18), accurate when tiny.
 
     rate: prefactor of the closure's G as it was solved, gamma (14) or g_0 (70b), with what the
-    thermodynamic limit makes of it.
+    thermodynamic limit makes of it; without a closure 1, or the share of the mean size of query and
+    key that a typical seed has ("spectral").
+    overlap: of the vocabulary, if the loss has the fluctuations of the logits (X8); None without.
+    lr_correction: whether gradient steps of size lr were followed, or gradient flow.
 
     Epochs found on the solution itself, None where the curve ends before:
     heuristic_end_epoch: R has come a tenth of the way from where it starts to 1.
@@ -61,6 +64,8 @@ class Trajectory:
     parameters: Parameters
     closure: str
     rate: float
+    overlap: float | None
+    lr_correction: bool
     variances: str
     start: Start
     epoch: Array
@@ -143,6 +148,9 @@ class Trajectory:
             told.append(
                 f"with the onset at epoch {_number(onset)} the steps are too coarse for gradient "
                 "flow: training lags it by about 1.5 epochs, whatever the learning rate"
+                if not self.lr_correction
+                else f"with the onset at epoch {_number(onset)} the steps are too coarse for a "
+                "correction of first order in the learning rate"
             )
         return told
 
@@ -213,6 +221,8 @@ class Trajectory:
                 parameters=Parameters(**about["parameters"]),
                 closure=about["closure"],
                 rate=about["rate"],
+                overlap=about["overlap"],
+                lr_correction=about["lr_correction"],
                 variances=about["variances"],
                 start=Start(**about["start"]),
                 **{name: about[name] for name in TIMES},
@@ -226,6 +236,8 @@ class Trajectory:
             "parameters": asdict(self.parameters),
             "closure": self.closure,
             "rate": self.rate,
+            "overlap": self.overlap,
+            "lr_correction": self.lr_correction,
             "variances": self.variances,
             "start": asdict(self.start),
             "units": {"epoch": "gradient steps; training time is lr * epoch", "loss": "nats"},

@@ -50,7 +50,7 @@ class Transformer(nn.Module):
         d_embed = task.query.shape[2]
         self.embedding = parameter(torch.ones(len(task.seeds), p.K + p.N, d_embed))
         self.embedding.requires_grad = not fix_embedding
-        waves = torch.as_tensor(planes(p.frequencies, p.T).waves, device=device)
+        waves = torch.as_tensor(planes(p).waves, device=device)
         step = torch.arange(p.T, device=device)
         self.register_buffer("waves", waves)  # (2T - 1, d_head)
         self.register_buffer("offset", p.T - 1 + step[:, None] - step)  # i - j - 1, (T, T)

@@ -12,11 +12,12 @@ import sympy as sp
 
 from derivations import fluctuations, logic, matrices, rollout, solution, variances
 from derivations.dynamics import U, V
+from derivations.regimes import Q_0, S_0
 from derivations.solution import U_0, V_0
-from derivations.symbols import C, Delta, K, N, R, T, g
+from derivations.symbols import C, Delta, K, N, Q, R, S, T, g
 from meanfield import generated
 
-ARGUMENTS = (R, variances.u, variances.v, U_0, V_0, C, logic.c_2, variances.sigma_W2, N, K, T)
+ARGUMENTS = (R, Q, S, Q_0, S_0, C, logic.c_2, variances.sigma_W2, N, K, T)
 RNG = random.Random(8)
 
 
@@ -37,8 +38,11 @@ POINTS = [a_point() for _ in range(30)]
 def plain_loss(point: dict[sp.Symbol, sp.Rational]) -> mpmath.mpf:
     """The statements one after the other, 50 digits."""
     at = dict(point)
-    at[U] = sp.solve(matrices.gap_by_retrieval_part.statement.subs(at), U)[0]
-    at[V] = sp.solve(matrices.total_by_heuristic.statement.subs(at), V)[0]
+    for letter, combined in ((U, Q - S), (V, Q + (K - 1) * S)):
+        at[letter] = combined.subs(point)
+    at[U_0], at[V_0] = at[Q_0] - at[S_0], at[Q_0] + (at[K] - 1) * at[S_0]
+    at[variances.u] = sp.solve(matrices.gap_by_retrieval_part.statement.subs(at), variances.u)[0]
+    at[variances.v] = sp.solve(matrices.total_by_heuristic.statement.subs(at), variances.v)[0]
     at[Delta] = solution.margin_by_gap.statement.rhs.subs(at)
     at[variances.I_2] = variances.squared_attention.statement.rhs.subs(at)
     spreads = {
@@ -61,45 +65,43 @@ def test_the_flow_is_down_the_slopes_of_the_loss(point: dict) -> None:
     state = np.array([float(value) for value in point.values()])
     N_, K_, overlap = state[8], state[9], state[6]
 
-    def slope(entry: int) -> float:
+    def slope(*direction: float) -> float:
         h, ends = 1e-4, []
         for step in (2, 1, -1, -2):  # fourth order
             moved = state.copy()
-            moved[entry] += step * h
+            moved[:3] += step * h * np.array(direction)
             ends.append(float(generated.corrected_loss(*moved)))
         return (-ends[0] + 8 * ends[1] - 8 * ends[2] + ends[3]) / (12 * h)
 
-    drive, du, dv = generated.corrected_flow(*state)
-    assert drive == pytest.approx(-slope(0), rel=1e-7, abs=1e-9)
-    assert du == pytest.approx(-slope(1) / (N_ * (K_ - 1) * (1 - overlap)), rel=1e-7, abs=1e-9)
-    gain = 1 + (K_ - 1) * overlap - K_ / N_
-    assert dv == pytest.approx(-slope(2) / (N_ * gain), rel=1e-6, abs=1e-9)
+    drive, dQ, dS = generated.corrected_rates(*state)
+    assert drive == pytest.approx(-slope(1, 0, 0), rel=1e-7, abs=1e-9)
+    by_U, by_V = slope(0, 1 - 1 / K_, -1 / K_), slope(0, 1 / K_, 1 / K_)
+    dU = -by_U * (1 - overlap) / (N_ * (K_ - 1))  # (X8f), and (X4c) for U by u
+    dV = -by_V * (1 + (K_ - 1) * overlap - K_ / N_) / N_  # (X8g), (X4d)
+    assert dQ - dS == pytest.approx(dU, rel=1e-6, abs=1e-9)
+    assert dQ + (K_ - 1) * dS == pytest.approx(dV, rel=1e-6, abs=1e-9)
 
 
 @pytest.mark.parametrize(("N_", "K_", "T_"), [(2, 3, 2), (20, 20, 10), (9, 4, 6)])
 def test_without_fluctuations_it_is_the_mean_field_flow(N_: int, K_: int, T_: int) -> None:
     """Before training, W(0) = 0: the logits are certain, and Q and S grow by (15b), (15c)."""
-    R_, U_, V_, C_ = 0.3, 0.2, 0.7, 0.1
-    overlap = 1 / N_
-    Q_, S_ = U_ + (V_ - U_) / K_, (V_ - U_) / K_
-    arguments = (R_, 0.0, 0.0, U_, V_, C_, overlap, 0.0, N_, K_, T_)
+    R_, Q_, S_, C_ = 0.3, 0.4, 0.1, 0.1
+    arguments = (R_, Q_, S_, Q_, S_, C_, 1 / N_, 0.0, N_, K_, T_)
     margin = generated.margin(R_, Q_, S_, C_, N_, K_)
     assert generated.corrected_loss(*arguments) == pytest.approx(generated.loss(margin, N_))
-    drive, du, dv = generated.corrected_flow(*arguments)
+    drive, dQ, dS = generated.corrected_rates(*arguments)
     expected = generated.attention_drive(R_, Q_, S_, C_, N_, K_)
     assert drive == pytest.approx(expected, rel=1e-13)
-    _, dQ, dS = generated.rhs_linear(math.log(R_ / (1 - R_)), Q_, S_, C_, N_, K_, 1.0)
-    dU, dV = (1 - overlap) * du, (1 + (K_ - 1) * overlap - K_ / N_) * dv
-    assert dU == pytest.approx(dQ - dS, rel=1e-12)
-    assert dV == pytest.approx(dQ + (K_ - 1) * dS, rel=1e-12)
+    _, mean_dQ, mean_dS = generated.rhs_linear(math.log(R_ / (1 - R_)), Q_, S_, C_, N_, K_, 1.0)
+    assert (dQ, dS) == pytest.approx((mean_dQ, mean_dS), rel=1e-12)
 
 
 @pytest.mark.parametrize("C_", [-2e4, 0.0, 2e4])
 @pytest.mark.parametrize("R_", [1e-12, 0.5, 1 - 1e-15])
 def test_at_extreme_margins(C_: float, R_: float) -> None:
     with np.errstate(all="raise", under="ignore"):
-        arguments = (R_, 3.0, 5.0, 0.0, 0.0, C_, 0.05, 0.01, 20, 20, 10)
-        found = [generated.corrected_loss(*arguments), *generated.corrected_flow(*arguments)]
+        arguments = (R_, 3.0, 0.1, 0.0, 0.0, C_, 0.05, 0.01, 20, 20, 10)
+        found = [generated.corrected_loss(*arguments), *generated.corrected_rates(*arguments)]
     assert np.all(np.isfinite(found))
 
 
@@ -107,8 +109,7 @@ def test_when_little_is_wrong_every_rate_is_in_proportion_to_it() -> None:
     """The relative accuracy stays however small g is: nothing cancels against one."""
     rates = []
     for C_ in (-600.0, -1200.0):
-        arguments = (0.9, 3.0, 5.0, 0.0, 0.0, C_, 0.05, 0.01, 20, 20, 10)
-        margin = generated.margin_by_gap(0.9, 3.0 * 0.95, 5 * (19 * 0.05), C_, 20, 20)
-        flow = np.array(generated.corrected_flow(*arguments))
-        rates.append(flow / generated.error_signal(margin, 20))
+        arguments = (0.9, 3.0, 0.1, 0.0, 0.0, C_, 0.05, 0.01, 20, 20, 10)
+        wrong = generated.error_signal(generated.margin(0.9, 3.0, 0.1, C_, 20, 20), 20)
+        rates.append(np.array(generated.corrected_rates(*arguments)) / wrong)
     np.testing.assert_allclose(rates[0], rates[1], rtol=1e-6)

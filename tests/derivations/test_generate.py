@@ -291,7 +291,10 @@ def test_every_function_broadcasts() -> None:
 
 
 def test_own_closure_gives_the_generated_system() -> None:
-    own_rhs, own_jacobian = closed_system.closure_functions(sp.Rational(1, 20) * R * (1 - R))
+    own_rhs, own_jacobian, own_bend = closed_system.closure_functions(
+        sp.Rational(1, 20) * R * (1 - R)
+    )
+    assert own_bend(-1.3) == pytest.approx(generated.bend_linear(-1.3), rel=1e-14)
     arguments = (-1.3, 0.7, 0.2, 0.1, 20, 15, 0.05)
     assert own_rhs(*arguments) == pytest.approx(generated.rhs_linear(*arguments), rel=1e-14)
     np.testing.assert_allclose(
@@ -322,7 +325,7 @@ STATED = [
 
 def test_many_functions_are_equations_as_stated() -> None:
     names = {written.name for written in STATED}
-    assert {"correct_logit", "early_Q", "early_time", "margin_by_gap", "retrieval_part"} <= names
+    assert {"correct_logit", "early_Q", "early_time", "margin_by_gap", "early_S"} <= names
 
 
 @pytest.mark.parametrize("written", STATED, ids=lambda written: written.name)

@@ -39,9 +39,9 @@ def test_softmax_is_followed_from_its_mean_start_and_from_there_only() -> None:
     R = np.array([0.1, 0.2, 0.5, 0.95])
     found = attention_gradient.theories(PARAMETERS, logit(R))["softmax"]
     assert np.isnan(found[0])  # below 1/T
-    planes = attention.planes(PARAMETERS.frequencies, PARAMETERS.T)
+    planes, heads = attention.planes(PARAMETERS), attention.mean_heads(PARAMETERS, np.ones(1))
     steps = np.sort([*np.linspace(logit(1 / 8), logit(0.95), 999)[1:-1], *logit(R[1:])])
-    G = attention.gradients(planes, steps.tolist(), qk_variance=PARAMETERS.qk_variance)
+    (G,) = attention.gradients(planes, heads, steps[None])
     expected = G[np.searchsorted(steps, logit(R[1:]))]
     np.testing.assert_allclose(found[1:], expected, rtol=2e-4)
 

@@ -7,7 +7,7 @@ import pytest
 from scipy.integrate import quad, solve_ivp
 from scipy.special import expit
 
-from meanfield import Parameters, attention, closures, generated, predict, trust
+from meanfield import Parameters, attention, closures, generated, lock, predict, trust
 
 
 def plain_retrieval(p, T, omega):
@@ -35,17 +35,21 @@ def plain_gradient(p, T, omega, step=1e-5):
 
 @pytest.mark.parametrize(("T", "d", "base"), [(2, 2, 10.0), (5, 6, 10.0), (9, 8, 1e4)])
 def test_retrieval_and_its_gradient_against_plain_sums(T, d, base):
-    omega = np.array(Parameters(N=4, T=T, d_head=d, rope_theta=base).frequencies)
+    parameters = Parameters(N=4, T=T, d_head=d, rope_theta=base)
+    omega = np.array(parameters.frequencies)
     rng = np.random.default_rng(4)
     p = 2 * (rng.normal(size=d // 2) + 1j * rng.normal(size=d // 2))
-    R, gradient = attention.retrieval(attention.planes(omega, T), np.concatenate([p.real, p.imag]))
+    R, missing, gradient = attention.retrieval(
+        attention.planes(parameters), np.concatenate([p.real, p.imag])
+    )
     assert pytest.approx(plain_retrieval(p, T, omega), rel=1e-13) == R
+    assert R + missing == pytest.approx(1, rel=1e-14)
     H = plain_gradient(p, T, omega)
     assert gradient == pytest.approx(np.concatenate([H.real, -H.imag]), abs=1e-9)
 
 
 def test_nothing_learned_is_one_in_T():
-    planes = attention.planes(Parameters(N=4, T=7).frequencies, 7)
+    planes = attention.planes(Parameters(N=4, T=7))
     assert attention.retrieval(planes, np.zeros(64))[0] == pytest.approx(1 / 7, rel=1e-14)
 
 
@@ -73,10 +77,10 @@ def test_softmax_against_an_ode_in_training_time(T, d, base, N, K):
     start = np.concatenate([np.zeros(planes), np.full(planes, 4 / 3), [0.0, 0.0]]).astype(complex)
     solution = solve_ivp(rhs, (0, 1e7), start, events=locked, rtol=1e-8, atol=1e-10)
     Q, S = solution.y_events[0][0, -2:].real
-    lock = trust.softmax_lock(p)
-    assert pytest.approx(solution.t_events[0][0], rel=1e-5) == math.exp(lock.log_t)
-    assert pytest.approx(Q - S, rel=1e-5) == lock.U
-    assert pytest.approx(Q + (K - 1) * S, rel=1e-5) == lock.V
+    found = lock.softmax_lock(p)
+    assert pytest.approx(solution.t_events[0][0], rel=1e-5) == math.exp(found.log_t)
+    assert pytest.approx(Q - S, rel=1e-5) == found.U
+    assert pytest.approx(Q + (K - 1) * S, rel=1e-5) == found.V
 
 
 def test_more_steps_change_nothing(monkeypatch):
@@ -86,9 +90,9 @@ def test_more_steps_change_nothing(monkeypatch):
         Parameters(N=4, T=100, d_head=256, rope_theta=1e4),
         Parameters(N=2, T=1000),
     ]
-    few = [trust.softmax_lock(p).log_t for p in sets]
-    monkeypatch.setattr(trust, "PANELS", 3 * trust.PANELS)
-    assert few == pytest.approx([trust.softmax_lock(p).log_t for p in sets], rel=1e-5)
+    few = [lock.softmax_lock(p).log_t for p in sets]
+    monkeypatch.setattr(lock, "PANELS", 3 * lock.PANELS)
+    assert few == pytest.approx([lock.softmax_lock(p).log_t for p in sets], rel=1e-5)
 
 
 @pytest.mark.parametrize("closure", closures.CLOSURES.values(), ids=lambda closure: closure.name)
@@ -96,10 +100,10 @@ def test_closure_lock_against_the_conserved_quantity(closure):
     p = Parameters(N=20, K=7, T=10, rope_theta=300.0)
     kappa = generated.kappa(p.N, p.K, closures.rate(closure, p))
     logit_R0 = -math.log(9)
-    lock = trust.closure_lock(closure, p, R_end=0.5)
-    assert pytest.approx(closure.onset_gap(0.0, logit_R0, kappa), rel=1e-10) == lock.U
-    V, _ = quad(lambda U: 1 / expit(closure.logit_R(U, 0.0, logit_R0, kappa)), 0, lock.U)
-    assert pytest.approx(V, rel=1e-8) == lock.V
+    found = lock.closure_lock(closure, p, R_end=0.5)
+    assert pytest.approx(closure.onset_gap(0.0, logit_R0, kappa), rel=1e-10) == found.U
+    V, _ = quad(lambda U: 1 / expit(closure.logit_R(U, 0.0, logit_R0, kappa)), 0, found.U)
+    assert pytest.approx(V, rel=1e-8) == found.V
 
 
 @pytest.mark.parametrize("closure", closures.CLOSURES)
@@ -107,13 +111,13 @@ def test_closure_lock_against_the_conserved_quantity(closure):
 def test_closure_lock_is_the_onset_that_predict_prints(closure, N, K, T):
     p = Parameters(N=N, K=K, T=T)
     onset = predict(p, closure=closure, points=2).onset_epoch
-    lock = trust.closure_lock(closures.named(closure), p, R_end=0.5)
-    assert pytest.approx(onset, rel=1e-7) == math.exp(lock.log_t) / p.lr
+    found = lock.closure_lock(closures.named(closure), p, R_end=0.5)
+    assert pytest.approx(onset, rel=1e-7) == math.exp(found.log_t) / p.lr
 
 
 def test_a_lock_beyond_float64_is_still_judged():
     p = Parameters(N=2, T=1000)
-    assert trust.softmax_lock(p).log_t > 709  # the logarithm of the largest float64
+    assert lock.softmax_lock(p).log_t > 709  # the logarithm of the largest float64
     linear, quadratic = trust.lateness(p, closures.LINEAR, closures.QUADRATIC)
     assert linear > quadratic > 9
     assert trust.lateness(Parameters(N=2, T=5000), closures.LINEAR) == (math.inf,)
@@ -137,7 +141,7 @@ def test_lateness_is_that_of_the_onset_epoch(N, K, T, softmax, linear, quadratic
     In internal time the linear closure is 6 % late in all but the last.
     """
     p = Parameters(N=N, K=K, T=T)
-    assert math.exp(trust.softmax_lock(p).log_t) / p.lr == pytest.approx(softmax, rel=0.002)
+    assert math.exp(lock.softmax_lock(p).log_t) / p.lr == pytest.approx(softmax, rel=0.002)
     late = trust.lateness(p, closures.LINEAR, closures.QUADRATIC)
     assert late == pytest.approx((linear, quadratic), abs=0.006)
 
@@ -178,10 +182,11 @@ def test_words_on_trust():
 
 
 def test_the_flow_only_climbs():
-    planes = attention.planes(Parameters(N=4, T=3).frequencies, 3)
-    for logit_R in ([-math.log(2)], [-1.0], [0.0, -0.1]):
-        with pytest.raises(ValueError, match=r"must ascend from -0\.693147, where R = 1/T"):
-            attention.gradients(planes, logit_R, qk_variance=1 / 3)
+    p = Parameters(N=4, T=3)
+    planes, heads = attention.planes(p), attention.mean_heads(p, np.ones(1))
+    for logit_R in ([-0.6931], [-1.0], [0.0, -0.1]):
+        with pytest.raises(ValueError, match=r"must ascend from \[-0\.69314718\], where"):
+            attention.gradients(planes, heads, np.array([logit_R]) - 1e-4)
 
 
 def test_rates_are_those_of_the_references():

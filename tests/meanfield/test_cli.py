@@ -2,13 +2,15 @@ import csv
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 import meanfield
-from meanfield import Trajectory, cli
+from meanfield import Parameters, Trajectory, cli, predict, runs, seeds
 
 SMALL = ["--N", "20", "--T", "10"]
 
@@ -134,9 +136,96 @@ def test_files_are_written(tmp_path, capsys):
     assert sorted(os.listdir(tmp_path)) == ["run.npz", "run.svg"]
 
 
+def test_spectral_tells_the_spread_over_seeds(capsys):
+    assert cli.main([*SMALL, "--closure", "spectral", "--samples", "50"]) == 0
+    printed = capsys.readouterr().out
+    assert "closure spectral\n  softmax attention of a typical seed, no closure" in printed
+    told = re.search(r"80 % of seeds between epoch (\d+) and (\d+) \(50 drawn, from", printed)
+    onset = re.search(r"attention onset  epoch ([\d.]+) ", printed)
+    low, high = map(int, told.groups())
+    assert 220 < low < 280 < float(onset[1]) < 330 < high < 430
+    assert cli.main([*SMALL, "--closure", "spectral", "--samples", "50", "--json"]) == 0
+    assert told[0] in json.loads(capsys.readouterr().out)["trust"]
+
+
+@pytest.fixture(scope="module")
+def run_file(tmp_path_factory):
+    """A file of two seeds, 3 and 5, as training writes it; what is not used is zero."""
+    p, epochs = Parameters(N=5, T=4, d_head=6, lr=0.5), np.array([0, 1])
+    q, k = seeds.draw(p, 2)
+    zeros = {name: np.zeros((2, 2)) for name in runs.MEASURED}
+    zeros |= {"R": np.full((2, 2), 0.25), "Q": np.full((2, 2), 0.1), "C": np.full((2, 2), 0.3)}
+    run = runs.Run(
+        parameters=p,
+        training={},
+        seeds=np.array([3, 5]),
+        epoch=epochs,
+        **zeros,
+        attention=np.zeros((2, 2, 4, 4)),
+        permutations=np.zeros((2, 5, 5), np.uint16),
+        q_start=q,
+        k_start=k,
+        q_end=q,
+        k_end=k,
+        W_end=np.zeros((2, 5, 5, 5)),
+    )
+    path = tmp_path_factory.mktemp("runs") / "run.npz"
+    run.save(path)
+    return str(path)
+
+
+@pytest.mark.parametrize("closure", ["per-seed", "spectral", "linear"])
+def test_a_seed_of_a_run_file_is_the_start(run_file, closure, capsys):
+    run = runs.read_run(run_file)
+    arguments = ["--run", run_file, "--seed", "5", "--closure", closure, "--epochs", "400"]
+    assert cli.main([*arguments, "--json", "--lr-correction", "--points", "5"]) == 0
+    values = json.loads(capsys.readouterr().out)
+    assert values["parameters"]["lr"] == 0.5
+    assert (values["start"]["Q"], values["start"]["S"], values["start"]["C"]) == (0.1, 0.0, 0.3)
+    attention = {
+        "per-seed": {"q": run.q_start[1], "k": run.k_start[1]},
+        "spectral": {},
+        "linear": {"R0": 0.25},
+    }[closure]
+    own = predict(
+        run.parameters,
+        closure=closure,
+        **attention,
+        Q0=0.1,
+        S0=0.0,
+        C=0.3,
+        epochs=400,
+        points=5,
+        lr_correction=True,
+    )
+    assert values["R"] == own.R.tolist()
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
+        ("", "--seed must name a seed of"),
+        ("--seed 4", "which holds the seeds 3, 5, not 4"),
+        ("--seed 5 --d-head 8", "--d-head cannot be given with --run, whose file says it"),
+        ("--seed 5 --Q0 0.1", "--Q0 cannot be given with --run, whose file says it"),
+    ],
+)
+def test_wrong_use_of_a_run_file_is_one_sentence(run_file, arguments, words, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        cli.main(["--run", run_file, "--closure", "per-seed", *arguments.split()])
+    assert stopped.value.code == 2
+    printed = capsys.readouterr()
+    assert (printed.out, printed.err.count("\n")) == ("", 1)
+    assert words in printed.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ("--N 20 --T 10 --seed 3", "--seed 3 needs --run, the file the seed is in"),
+        ("--N 20 --T 10 --samples 1", "samples must be at least 2, not 1"),
+        ("--run no.npz --seed 3", "no.npz"),
+        ("--N 20 --T 10 --closure per-seed", 'closure="per-seed" needs q and k, but q is missing'),
         ("--N 1 --T 10", "N must be between 2 and 1000000000, not 1"),
         ("--N 20 --T 1", "T must be between 2 and 1000000000, not 1"),
         (
@@ -151,7 +240,10 @@ def test_files_are_written(tmp_path, capsys):
         ("--N 20 --T 10 --rope-theta -2", "rope_theta must be greater than 0, not -2.0"),
         ("--N 20 --T 10 --lr nan", "lr must be a finite number, not nan"),
         ("--N 20 --T 10 --epochs -5", "epochs must be greater than 0, not -5.0"),
-        ("--N 20 --T 10 --closure cubic", 'closure must be "linear" or "quadratic", not \'cubic\''),
+        (
+            "--N 20 --T 10 --closure cubic",
+            'closure must be "linear", "quadratic", "spectral" or "per-seed", not \'cubic\'',
+        ),
         ("--N 20 --T 10 --points 0", "points must be an integer of at least 2, not 0"),
         (
             "--N 20 --T 10 --npz no/such/run.npz",

@@ -1,3 +1,4 @@
+import dataclasses
 import math
 from itertools import pairwise
 
@@ -93,7 +94,8 @@ def test_jacobian_of_the_solver_is_that_of_its_right_hand_side():
     start = dynamics.start(DEFAULT, C=0.3, Q0=0.1, S0=-0.05)
     for closure in closures.CLOSURES.values():
         rate = closures.rate(closure, DEFAULT)
-        rhs, jacobian = dynamics.system(DEFAULT, closure, start, rate)
+        system = dynamics.system(DEFAULT, closure, start, rate)
+        rhs, jacobian = system.rhs, system.jacobian
         state, step = np.array([-0.7, 0.8, 0.2]), 1e-5
         columns = [
             (np.array(rhs(0.0, state + by)) - np.array(rhs(0.0, state - by))) / (2 * step)
@@ -137,7 +139,7 @@ def test_solver_failure_is_loud():
     def rhs(*_):
         return math.nan, math.nan, math.nan
 
-    broken = closures.Closure("broken", rhs, closures.LINEAR.jacobian, closures.LINEAR.rate)
+    broken = dataclasses.replace(closures.LINEAR, rhs=rhs)
     with pytest.raises(SolverError, match="could not be solved beyond epoch"):
         dynamics.solve(DEFAULT, broken, dynamics.start(DEFAULT), rate=1.0, t_end=100.0)
 
@@ -266,7 +268,10 @@ def test_a_closure_of_ones_own():
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"closure": "cubic"}, 'closure must be "linear" or "quadratic", not \'cubic\''),
+        (
+            {"closure": "cubic"},
+            'closure must be "linear", "quadratic", "spectral" or "per-seed", not \'cubic\'',
+        ),
         ({"epochs": -3}, "epochs must be greater than 0, not -3"),
         ({"epochs": [0, 3, 2]}, "a list of epochs must ascend from 0 or later, not [0, 3, 2]"),
         ({"epochs": []}, "epochs must be a number or a list of finite numbers, not []"),

@@ -22,7 +22,7 @@ def test_npz_goes_there_and_back(run, tmp_path):
     back = Trajectory.from_npz(path)
     for name in CURVES:
         assert np.array_equal(getattr(back, name), getattr(run, name))
-    for name in (*TIMES, "parameters", "closure", "rate", "variances", "start"):
+    for name in (*TIMES, "parameters", "closure", "rate", "lr_correction", "variances", "start"):
         assert getattr(back, name) == getattr(run, name)
     assert os.listdir(tmp_path) == ["run.npz"]
 
@@ -136,3 +136,30 @@ def test_table_is_compact_and_ends_where_the_curve_ends(run):
     assert float(last[1]) > 0.95
     assert {len(line) for line in lines} == {len(lines[0])}
     assert len(predict(Parameters(N=20, T=10), points=2).table().splitlines()) == 3
+
+
+def test_predictions_without_a_closure_go_there_and_back(tmp_path):
+    for closure, given in (
+        ("spectral", {}),
+        ("per-seed", {"q": np.linspace(-1, 1, 64), "k": np.linspace(1, -0.5, 64)}),
+    ):
+        one = predict(
+            Parameters(N=20, T=10), closure=closure, points=9, lr_correction=True, **given
+        )
+        one.to_npz(tmp_path / "one.npz")
+        back = Trajectory.from_npz(tmp_path / "one.npz")
+        assert back.to_json() == one.to_json()
+        assert (back.closure, back.lr_correction, back.rate) == (closure, True, one.rate)
+        assert json.loads(one.to_json())["lr_correction"] is True
+        assert len(back.table().splitlines()) == 10
+        assert back.caveats() == []
+
+
+def test_coarse_steps_are_told_with_and_without_correction():
+    for closure in ("linear", "spectral"):
+        (plain,), (corrected,) = (
+            predict(Parameters(N=20, T=10, lr=60.0), closure=closure, lr_correction=on).caveats()
+            for on in (False, True)
+        )
+        assert "too coarse for gradient flow" in plain
+        assert "too coarse for a correction of first order" in corrected

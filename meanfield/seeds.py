@@ -1,0 +1,201 @@
+"""Many initialisations: how they are drawn, when each locks on, and the one that is typical.
+
+A seed is a query and a key of independent uniform entries; attention is then followed without a
+closure (see flow). Everything here starts at Q = S = C/N unless it is given.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import brentq
+from scipy.special import logit
+
+from meanfield import attention, closures, dynamics, flow, generated, lock
+from meanfield.attention import FlowError, Heads, Planes
+from meanfield.dynamics import Curve
+from meanfield.parameters import ParameterError, Parameters
+from meanfield.quadrature import Batch
+
+Array = NDArray[np.float64]
+
+SAMPLES, RNG_SEED = 400, 20260618  # of the spread over seeds, unless told otherwise
+CHUNK = 32  # seeds solved as one system
+SHARES = (0.7, 0.8, 0.9, 1.0)  # of the mean size, between which the typical one is looked for
+MOST_FINE = 2**14  # actions times d_head up to which that is done in many steps where it must
+LEAST_SHARE = 0.5  # below, an expansion to second order says nothing
+
+
+def planes(parameters: Parameters) -> Planes:
+    """Return the RoPE planes; ParameterError if they are too many to follow."""
+    try:
+        return attention.planes(parameters)
+    except FlowError as error:
+        raise ParameterError(f"attention cannot be solved without a closure: {error}") from None
+
+
+def draw(parameters: Parameters, count: int, *, rng_seed: int = RNG_SEED) -> tuple[Array, Array]:
+    """Return queries and keys of ``count`` initialisations, each (count, d_head)."""
+    width = math.sqrt(3 * parameters.qk_variance)
+    rng = np.random.default_rng(rng_seed)
+    q, k = rng.uniform(-width, width, (2, count, parameters.d_head))
+    return q, k
+
+
+def onset_epochs(parameters: Parameters, q: Array, k: Array) -> Array:
+    """Return the epoch of R = 1/2 (T = 2: R = 3/4) of each seed from Q = S = C/N; q, k: (B, d).
+
+    By quadrature along the flow, within a thousandth: twice, and where the two differ by more the
+    equations are solved. 0 where a seed starts beyond, inf where it does not come there in a
+    hundred times the linear closure's time. Raises ParameterError for too many actions and planes.
+    """
+    rope, heads = planes(parameters), attention.heads(q, k)
+    log_t, finer = (
+        lock.heads_lock(rope, heads, parameters, count=count).log_t
+        for count in (lock.PANELS, 2 * lock.PANELS)
+    )
+    R_end = lock.goal(parameters.T)
+    R, _, _ = attention.retrieval(rope, heads.p)
+    found = np.where(R_end <= R, 0.0, np.exp(finer) / parameters.lr)
+    again = np.flatnonzero((R_end > R) & ~(np.abs(finer - log_t) < 1e-3))
+    longest = 100 * math.exp(lock.closure_lock(closures.LINEAR, parameters, R_end=R_end).log_t)
+    for chunk in np.array_split(again, 1 + again.size // CHUNK):
+        if chunk.size:
+            some = Heads(heads.p[chunk], heads.imbalance[chunk])
+            system = flow.system(parameters, rope, some, Q0=0.0, S0=0.0, C=0.0)
+            curve = dynamics.integrate(system, lr=parameters.lr, t_end=longest, rtol=flow.RTOL)
+            found[chunk] = _times(curve, R_end) / parameters.lr
+    return found
+
+
+def predict_seeds(
+    parameters: Parameters,
+    *,
+    q: ArrayLike,
+    k: ArrayLike,
+    epochs: ArrayLike,
+    Q0: ArrayLike | None = None,
+    S0: ArrayLike | None = None,
+    C: ArrayLike = 0.0,
+    overlap: ArrayLike | None = None,
+    lr_correction: bool = False,
+) -> Batch:
+    """Return the curves of many seeds of one model, each from its own query and key.
+
+    q, k: (B, d_head), RoPE plane r the entries r and r + d_head/2. epochs: (E,), ascending from 0
+    or later. Q0, S0, C: numbers or (B,); Q0 = S0 = C/N unless given. overlap: a number or (B,), for
+    the loss with fluctuations; None for the mean-field loss. lr_correction: as in predict.
+    onset_epoch is inf where R = 1/2 is not reached within the epochs. Raises ParameterError on what
+    cannot be, SolverError if the equations cannot be solved.
+    """
+    queries, keys = (np.asarray(each, float) for each in (q, k))
+    B = len(queries)
+    for name, each in (("q", queries), ("k", keys)):
+        if each.shape != (B, parameters.d_head) or not B or not np.all(np.isfinite(each)):
+            raise ParameterError(
+                f"{name} must be finite numbers of one shape (seeds, d_head = {parameters.d_head}),"
+                f" not of shape {each.shape}"
+            )
+    epoch = dynamics.ascending(epochs)
+    nominal = np.asarray(C, float) / parameters.N
+    Qs, Ss, Cs = (
+        np.broadcast_to(np.asarray(each, float), (B,))
+        for each in (nominal if Q0 is None else Q0, nominal if S0 is None else S0, C)
+    )
+    rope, lr = planes(parameters), parameters.lr
+    curves, onsets = np.empty((3, B, len(epoch))), np.empty(B)
+    for first in range(0, B, CHUNK):
+        rows = slice(first, first + CHUNK)
+        system = flow.system(
+            parameters,
+            rope,
+            attention.heads(queries[rows], keys[rows]),
+            Q0=Qs[rows],
+            S0=Ss[rows],
+            C=Cs[rows],
+            overlap=None if overlap is None else np.broadcast_to(overlap, (B,))[rows],
+            step=lr if lr_correction else 0.0,
+        )
+        curve = dynamics.integrate(system, lr=lr, t_end=epoch[-1] * lr, rtol=flow.RTOL / 10)
+        curves[:, rows] = curve(epoch * lr)
+        onsets[rows] = _times(curve, 0.5) / lr
+    logit_R, Q, S = curves
+    return Batch(
+        epoch=np.broadcast_to(epoch, logit_R.shape), logit_R=logit_R, Q=Q, S=S, onset_epoch=onsets
+    )
+
+
+def _times(curve: Curve, goal: float) -> Array:
+    """Return the training time at which R of each head reaches a goal, inf where it does not."""
+    steps = np.concatenate([piece.ts for piece in curve.pieces])
+    rise = logit(goal)
+    found = []
+    for head, along in enumerate(curve(steps)[0] >= rise):
+        first = int(np.argmax(along)) if np.any(along) else len(steps)
+
+        def lead(t: float, head: int = head) -> float:
+            return float(curve(t)[0][head] - rise)
+
+        if 0 < first < len(steps):
+            found.append(brentq(lead, steps[first - 1], steps[first], rtol=1e-9))
+        else:
+            found.append(0.0 if first == 0 else math.inf)
+    return np.array(found)
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Quantiles of the onset epoch over ``count`` drawn seeds: 10 %, the median, 90 %."""
+
+    count: int
+    low: float
+    median: float
+    high: float
+
+
+def onset_spread(
+    parameters: Parameters, *, samples: int = SAMPLES, rng_seed: int = RNG_SEED
+) -> Spread:
+    """Return how the onset epoch spreads over seeds drawn from the initialisation."""
+    onsets = onset_epochs(parameters, *draw(parameters, samples, rng_seed=rng_seed))
+    low, median, high = np.quantile(onsets, (0.1, 0.5, 0.9), method="nearest")
+    return Spread(samples, float(low), float(median), float(high))
+
+
+def typical_heads(rope: Planes, parameters: Parameters) -> tuple[Heads, float]:
+    """Return one head that locks on when a typical seed does, and its share of the mean size.
+
+    It starts from the mean p = 0, where R = 1/T, with its sizes n_r lowered by a common share: such
+    that the logarithm of its onset time is the mean of that over seeds, to second order in their
+    spread about the mean start (X5m), (X5o). Raises ParameterError if that is too wide.
+    """
+    half, variance = parameters.d_head // 2, parameters.qk_variance
+    size = generated.mean_size(variance)
+    by_product = math.sqrt(generated.product_spread(variance))
+    by_size = math.sqrt(generated.size_spread(variance))
+    one_product, one_size = np.eye(2 * half) * by_product, np.eye(half) * by_size
+    p = np.concatenate([one_product, -one_product, np.zeros((2 * half + len(SHARES), 2 * half))])
+    sizes = np.full((len(p), half), float(size))
+    sizes[4 * half : 6 * half] += np.concatenate([one_size, -one_size])
+    sizes[6 * half :] *= np.array(SHARES)[:, None]
+    re, im = attention.pair(p)
+    imbalance = np.sqrt(sizes**2 - 4 * (re**2 + im**2))  # what leaves the size as it is (X5i)
+    log_t = lock.heads_lock(rope, Heads(p, imbalance), parameters, count=1).log_t
+    finer = lock.heads_lock(rope, Heads(p[-1:], imbalance[-1:]), parameters).log_t
+    if not (np.all(np.isfinite(log_t)) and abs(finer[0] - log_t[-1]) < 0.02):
+        # seeds grow too unevenly for one panel; with many actions and planes more would take long
+        fine = 4 * lock.PANELS if parameters.T * parameters.d_head <= MOST_FINE else 1
+        log_t = lock.heads_lock(rope, Heads(p, imbalance), parameters, count=fine).log_t
+    wanted = log_t[-1] + np.sum(log_t[: 6 * half] - log_t[-1]) / 2
+    # larger sizes lock on earlier; close to a power law
+    slope, at_one = np.polyfit(np.log(SHARES), log_t[6 * half :], 1)
+    share = float(np.exp((wanted - at_one) / slope))
+    if not LEAST_SHARE < share < 1.05:  # nan included
+        raise ParameterError(
+            f"no seed is typical with {half} RoPE planes, T = {parameters.T} and qk_variance = "
+            f'{variance:g}: too far from the mean start; try closure="per-seed" or "linear"'
+        )
+    return attention.mean_heads(parameters, share), share
