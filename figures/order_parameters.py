@@ -35,7 +35,7 @@ def draw(runs: Mapping[str, Run]) -> Drawn:
     measured = of_run(runs["run"], "the run")
     parameters, epoch = measured.parameters, measured.epoch
     theory = predict(parameters, epochs=epoch)
-    against = compare(measured, closure="linear", start="nominal")
+    against = compare(measured, theory="linear", start="nominal")
     with style.drawing(7.0, 3.6) as canvas:
         above, below = canvas.subplots(2, 2, sharex=True, height_ratios=(3, 1))
         for upper, lower, (words, names) in zip(above, below, PANELS.items(), strict=True):

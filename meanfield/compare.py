@@ -6,13 +6,21 @@ import argparse
 import json
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from meanfield import closures, comparison_plot, style
 from meanfield.arguments import Parser
-from meanfield.comparison import STARTS, Comparison, Estimate, compare, quantities
+from meanfield.comparison import (
+    STARTS,
+    THEORIES,
+    Comparison,
+    Estimate,
+    compare,
+    quantities,
+    starts_of,
+)
 from meanfield.dynamics import SolverError
 from meanfield.files import FileError, check_writable
 from meanfield.measured import Measured, read
@@ -26,7 +34,7 @@ over the whole curve, and how much too late the theory locks on, with standard e
 EPILOG = """\
 examples:
   python -m meanfield.compare runs/
-  python -m meanfield.compare runs/ --closure linear --start measured --plot comparison.pdf
+  python -m meanfield.compare runs/ --theory linear,per-seed --start measured --plot c.pdf
   python -m meanfield.compare runs/ mine.npz --json
 
 A file is one that python -m simulate wrote, or any NPZ file with epoch (gradient steps, from 0), R,
@@ -62,11 +70,11 @@ def parser() -> argparse.ArgumentParser:
     )
     result.add_argument("files", nargs="+", metavar="FILE|FOLDER", help="what training measured")
     result.add_argument(
-        "--closure",
+        "--theory",
         type=_names,
-        default=list(closures.CLOSURES),
-        metavar="|".join(closures.CLOSURES),
-        help="one closure or several, with commas (default: all)",
+        default=list(THEORIES),
+        metavar="NAME,…",
+        help=f"one or several of {', '.join(THEORIES)} (default: all)",
     )
     result.add_argument(
         "--start",
@@ -74,6 +82,11 @@ def parser() -> argparse.ArgumentParser:
         default=list(STARTS),
         metavar="|".join(STARTS),
         help="where the theory starts (default: both)",
+    )
+    result.add_argument(
+        "--flow",
+        action="store_true",
+        help="follow gradient flow, not the gradient steps that a run was trained with",
     )
     result.add_argument("--json", action="store_true", help="print JSON instead of the tables")
     result.add_argument("--plot", metavar="FILE", help="also plot to a .png, .pdf or .svg file")
@@ -89,8 +102,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     command = parser()
     options = command.parse_args(argv)
     try:
-        for name in options.closure:
-            closures.named(name)
+        for name in options.theory:
+            starts_of(name)
         for name in options.start:
             if name not in STARTS:
                 raise ParameterError(f"start must be {' or '.join(STARTS)}, not {name!r}")
@@ -98,16 +111,12 @@ def main(argv: Sequence[str] | None = None) -> int:
             style.check(options.plot)
             check_writable(options.plot)
         groups = [
-            (
-                measured,
-                [
-                    compare(measured, closure=closure, start=start)
-                    for closure in options.closure
-                    for start in options.start
-                ],
-            )
-            for measured in read(options.files)
+            (measured, list(_comparisons(measured, options))) for measured in read(options.files)
         ]
+        if not all(comparisons for _, comparisons in groups):
+            raise ParameterError(
+                f"none of {', '.join(options.theory)} has a start {' or '.join(options.start)}"
+            )
         if options.plot is not None:
             comparison_plot.plot(groups, options.plot)
     except (ParameterError, FileError, SolverError) as error:
@@ -117,6 +126,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     else:
         print("\n\n".join([*(report(*group) for group in groups), LEGEND]))
     return 0
+
+
+def _comparisons(measured: Measured, options: argparse.Namespace) -> Iterator[Comparison]:
+    """Yield what was asked for, where a theory has the start and the file what it needs."""
+    from tqdm import tqdm
+
+    # with ssprk3 training itself follows the flow; of a foreign file nothing is known
+    in_steps = measured.training.get("integrator") == "sgd" and not options.flow
+    for theory in tqdm(options.theory, unit="theory", leave=False, disable=None):
+        if theory.startswith(closures.PER_SEED) and measured.q is None and len(options.theory) > 1:
+            continue
+        for start in options.start:
+            if start in starts_of(theory):
+                yield compare(measured, theory=theory, start=start, lr_correction=in_steps)
 
 
 def report(measured: Measured, comparisons: Sequence[Comparison]) -> str:
@@ -165,9 +188,9 @@ def table(comparisons: Sequence[Comparison], which: str) -> str:
             ]
             if which == "rms":
                 cells += [_late(comparison, event, over) for event in events]
-            rows.append([over, comparison.closure, comparison.start, *cells])
+            rows.append([over, comparison.theory, comparison.start, *cells])
     word = {"rms": "rms over epochs", "largest": "largest over epochs"}[which]
-    head = [word, "closure", "start", *(HEADS[name] for name in names)]
+    head = [word, "theory", "start", *(HEADS[name] for name in names)]
     if which == "rms":
         head += [EVENT_HEADS[name] for name in events]
     return tabulate(rows, head, tablefmt="simple", disable_numparse=True)
@@ -196,8 +219,9 @@ def to_dict(measured: Measured, comparisons: Sequence[Comparison]) -> dict[str, 
             "units": {"deviations": "theory minus training", "lateness": "relative"},
             "comparisons": [
                 {
-                    "closure": each.closure,
+                    "theory": each.theory,
                     "start": each.start,
+                    "lr_correction": each.lr_correction,
                     "deviations": {name: asdict(d) for name, d in each.deviations.items()},
                     "lateness": {name: asdict(late) for name, late in each.lateness.items()},
                 }

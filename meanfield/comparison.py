@@ -11,13 +11,21 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logit
 
+from meanfield import closures
 from meanfield.measured import CURVES, Measured
+from meanfield.parameters import ParameterError
 from meanfield.prediction import predict
 from meanfield.trajectory import Trajectory
 
 Array = NDArray[np.float64]
 
 STARTS = ("measured", "nominal")
+FLUCTUATIONS = "+fluctuations"
+# What can be held against training: the closures, and those without one with fluctuations too.
+THEORIES = (
+    *closures.CLOSURES,
+    *(f"{name}{more}" for name in closures.ATTENTION for more in ("", FLUCTUATIONS)),
+)
 # An event is a curve's first passage through 1/2, found between two epochs on a scale on which the
 # curve is almost straight there.
 EVENTS: dict[str, tuple[str, Callable[[Any], Any]]] = {
@@ -66,27 +74,36 @@ class Lateness:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Comparison:
-    """One closure, from one kind of start, against the measured curves.
+    """One theory, from one kind of start, against the measured curves.
 
-    start: "measured", the theory of each seed from its own R, Q, S and C, or "nominal".
+    theory: one of THEORIES. start: "measured", of each seed from its own R, Q, S and C, or
+    "nominal". lr_correction: whether the theory followed gradient steps, or gradient flow.
     curves: of the theory at the measured epochs, (B, E) each, by name.
     """
 
-    closure: str
+    theory: str
     start: str
+    lr_correction: bool
     curves: dict[str, Array]
     deviations: dict[str, Deviation]
     lateness: dict[str, Lateness]
 
 
-def compare(measured: Measured, *, closure: Any = "linear", start: str = "measured") -> Comparison:
-    """Hold a closure against what was measured.
+def compare(
+    measured: Measured,
+    *,
+    theory: str = "linear",
+    start: str = "measured",
+    lr_correction: bool = False,
+) -> Comparison:
+    """Hold a theory against what was measured.
 
-    start: "measured" or "nominal". Raises ValueError on another, and what ``predict`` raises.
+    theory: one of THEORIES. start: "measured", or "nominal" where the theory has a nominal start.
+    lr_correction: follow gradient steps instead of gradient flow. Raises ParameterError on another
+    theory or start, or if a file does not hold what the theory starts from; and what ``predict``
+    raises.
     """
-    if start not in STARTS:
-        raise ValueError(f'start must be "measured" or "nominal", not {start!r}')
-    runs = theory(measured, closure=closure, start=start)
+    runs = predictions(measured, theory=theory, start=start, lr_correction=lr_correction)
     E, B = len(measured.epoch), len(measured.seeds)
     whole = {
         name: np.broadcast_to([getattr(run, name) for run in runs], (B, len(runs[0].epoch)))
@@ -94,8 +111,9 @@ def compare(measured: Measured, *, closure: Any = "linear", start: str = "measur
     }
     curves = {name: curve[:, :E] for name, curve in whole.items()}
     return Comparison(
-        closure=runs[0].closure,
+        theory=theory,
         start=start,
+        lr_correction=lr_correction,
         curves=curves,
         deviations={
             name: deviation(curves[name] - measured.curves[name]) for name in measured.curves
@@ -110,17 +128,38 @@ def compare(measured: Measured, *, closure: Any = "linear", start: str = "measur
     )
 
 
-def theory(measured: Measured, *, closure: Any, start: str) -> list[Trajectory]:
+def starts_of(theory: str) -> tuple[str, ...]:
+    """Return the starts a theory can have; ParameterError if there is no such theory."""
+    if theory not in THEORIES:
+        raise ParameterError(f"the theory must be one of {', '.join(THEORIES)}, not {theory!r}")
+    return STARTS[:1] if theory.startswith(closures.PER_SEED) else STARTS
+
+
+def predictions(
+    measured: Measured, *, theory: str, start: str, lr_correction: bool
+) -> list[Trajectory]:
     """Return the theory of each seed, or the one of all from the nominal start.
 
     The epochs are the measured ones, and go on beyond them at the same distance, so that an event
     which training reaches earlier is not lost.
     """
+    if start not in starts_of(theory):
+        raise ParameterError(
+            f"start must be {' or '.join(starts_of(theory))} with {theory}, not {start!r}"
+        )
     last, step = measured.epoch[-1], np.diff(measured.epoch).max(initial=1.0)
     further = np.arange(last + step, BEYOND * last, step)
     epochs = np.concatenate([measured.epoch, further])
-    starts: list[dict[str, Any]] = list(measured.starts()) if start == "measured" else [{}]
-    return [predict(measured.parameters, closure=closure, epochs=epochs, **each) for each in starts]
+    closure = theory.removesuffix(FLUCTUATIONS)
+    options: dict[str, Any] = {"epochs": epochs, "lr_correction": lr_correction}
+    if closure != theory:
+        options["fluctuations"] = True
+    starts: list[dict[str, Any]] = [{}]
+    if start == "measured":
+        starts = [
+            measured.start(seed, closure, closure != theory) for seed in range(measured.count)
+        ]
+    return [predict(measured.parameters, closure=closure, **options, **each) for each in starts]
 
 
 def deviation(difference: Array) -> Deviation:

@@ -30,6 +30,7 @@ LABELS = {
     "rollout_accuracy": "rollout",
 }
 MOST_ROWS = 12
+DASHES = (style.SOLID, style.DASHED, style.DASHDOT, style.DOTTED)  # of the theories shown
 
 
 def plot(
@@ -64,6 +65,10 @@ def plot(
 def _row(row: SubFigure, measured: Measured, comparisons: Sequence[Comparison]) -> None:
     start = comparisons[0].start
     shown = [each for each in comparisons if each.start == start]
+    if len(shown) > len(DASHES):
+        raise ParameterError(
+            f"a plot tells {len(DASHES)} theories apart, not {len(shown)}: name fewer with --theory"
+        )
     above, below = row.subplots(2, len(PANELS), sharex=True, height_ratios=(3, 1))
     for upper, lower, (words, names) in zip(above, below, PANELS.items(), strict=True):
         for name in names:
@@ -71,8 +76,7 @@ def _row(row: SubFigure, measured: Measured, comparisons: Sequence[Comparison]) 
                 continue
             color, seeds = style.COLORS[name], measured.curves[name]
             style.band(upper, measured.epoch, seeds, color=color, label=LABELS[name])
-            for each in shown:
-                dashes = style.DASHES.get(each.closure, style.DOTTED)
+            for each, dashes in zip(shown, DASHES, strict=False):
                 predicted = np.mean(each.curves[name], axis=0)
                 upper.plot(measured.epoch, predicted, color=color, ls=dashes, lw=1.2)
                 difference = each.curves[name] - seeds
@@ -82,7 +86,6 @@ def _row(row: SubFigure, measured: Measured, comparisons: Sequence[Comparison]) 
         if upper.get_legend_handles_labels()[1]:
             upper.legend(loc="best")
     below[0].set_ylabel("theory $-$\ntraining")
-    for each in shown:  # what the dashes mean, once
-        dashes = style.DASHES.get(each.closure, style.DOTTED)
-        above[1].plot([], [], color=style.GREY, ls=dashes, lw=1.2, label=each.closure)
+    for each, dashes in zip(shown, DASHES, strict=False):  # what the dashes mean, once
+        above[1].plot([], [], color=style.GREY, ls=dashes, lw=1.2, label=each.theory)
     above[1].legend(loc="lower left", title=f"{start} start", alignment="left")

@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from meanfield import closures
 from meanfield.files import FileError, reading
 from meanfield.parameters import Parameters
-from meanfield.runs import Run, files_in, read_run
+from meanfield.runs import Run, files_in, read_run, vocabulary_overlap
 
 Array = NDArray[np.float64]
 
@@ -43,6 +44,7 @@ class Measured:
     curves: each (B, E), by the names R, Q, S, loss, next_token_accuracy (on test sequences) and
         rollout_accuracy; the last three may be missing.
     C: (B,), the conserved sum of mean logits (40). q, k: (B, d_head) at the start, or None.
+    overlap: (B,), of the vocabulary (58), or None.
     notes: what a reader must know, a sentence each.
     """
 
@@ -55,15 +57,30 @@ class Measured:
     C: Array
     q: Array | None = None
     k: Array | None = None
+    overlap: Array | None = None
     notes: tuple[str, ...] = ()
 
-    def starts(self) -> list[dict[str, float]]:
-        """Return R0, Q0, S0 and C of each seed, as ``predict`` takes them."""
-        first = {f"{name}0": self.curves[name][:, 0] for name in NEEDED} | {"C": self.C}
-        return [
-            dict(zip(first, values, strict=True))
-            for values in zip(*(each.tolist() for each in first.values()), strict=True)
-        ]
+    @property
+    def count(self) -> int:
+        """Number of seeds."""
+        return len(self.seeds)
+
+    def start(self, index: int, closure: str, fluctuations: bool) -> dict[str, Any]:
+        """Return the start of one of the seeds, as ``predict`` takes it for this closure.
+
+        Raises FileError if it needs what the file does not hold.
+        """
+        found: dict[str, Any] = {f"{n}0": float(self.curves[n][index, 0]) for n in NEEDED}
+        found["C"] = float(self.C[index])
+        if closure in closures.ATTENTION:
+            del found["R0"]  # it follows from query and key, or is that of a typical seed
+        if closure == closures.PER_SEED:
+            if self.q is None or self.k is None:
+                raise FileError(f"{self.source} holds no q and k, which {closure} starts from")
+            found |= {"q": self.q[index], "k": self.k[index]}
+        if fluctuations and self.overlap is not None:
+            found["overlap"] = float(self.overlap[index])
+        return found
 
 
 def of_run(run: Run, source: str) -> Measured:
@@ -93,6 +110,7 @@ def of_run(run: Run, source: str) -> Measured:
         C=run.C[alive, 0],
         q=run.q_start[alive],
         k=run.k_start[alive],
+        overlap=vocabulary_overlap(run.permutations[alive]),
         notes=(f"left out, as training diverged: seed {lost}",) if lost else (),
     )
 
@@ -187,5 +205,6 @@ def _joined(group: Sequence[Measured]) -> Measured:
         C=together(each.C for each in group),
         q=together(each.q for each in group),
         k=together(each.k for each in group),
+        overlap=together(each.overlap for each in group),
         notes=tuple(note for each in group for note in each.notes),
     )

@@ -26,7 +26,7 @@ ALSO = {
     "figures/batches.py": {"simulate"},  # its settings, which load no torch
     "figures/make_runs.py": {"torch", "simulate"},
 }
-LAZY = {"meanfield": {"matplotlib", "tabulate", "derivations"}}
+LAZY = {"meanfield": {"matplotlib", "tabulate", "tqdm", "derivations"}}
 
 
 def imports(path: Path) -> tuple[set[str], set[str]]:

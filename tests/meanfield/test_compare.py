@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from scipy.special import logit
 
-from meanfield import Parameters, compare, comparison, predict
+from meanfield import ParameterError, Parameters, compare, comparison, predict
 from meanfield.comparison import Estimate, deviation, first_half, jackknife, lateness
 from meanfield.measured import CURVES, Measured
 from meanfield.words import concise, late
@@ -137,7 +137,7 @@ def test_first_half_is_straight_on_its_scale() -> None:
 
 
 def test_another_start_is_refused() -> None:
-    with pytest.raises(ValueError, match='start must be "measured" or "nominal", not \'mean\''):
+    with pytest.raises(ParameterError, match="start must be measured or nominal with linear, not"):
         comparison.compare(measured_like(), start="mean")
 
 
@@ -205,10 +205,10 @@ def test_the_command_knows_no_torch(tmp_path: Path) -> None:
 
 def test_json_says_what_the_functions_find(tmp_path: Path, capsys) -> None:
     path = foreign_file(tmp_path / "mine.npz")
-    assert compare.main([str(path), "--json", "--closure", "quadratic", "--start", "nominal"]) == 0
+    assert compare.main([str(path), "--json", "--theory", "quadratic", "--start", "nominal"]) == 0
     (group,) = json.loads(capsys.readouterr().out)
     (found,) = group["comparisons"]
-    expected = comparison.compare(measured_like(), closure="quadratic", start="nominal")
+    expected = comparison.compare(measured_like(), theory="quadratic", start="nominal")
     rms = found["deviations"]["S"]["rms_mean"]
     assert rms["value"] == pytest.approx(expected.deviations["S"].rms_mean.value, rel=1e-12)
     late = found["lateness"]["onset_epoch"]["mean"]["value"]
@@ -238,7 +238,7 @@ def test_plot(tmp_path: Path) -> None:
     ("arguments", "told"),
     [
         (["nothing.npz"], "nothing.npz does not exist"),
-        (["{}", "--closure", "cubic"], "closure must be"),
+        (["{}", "--theory", "cubic"], "the theory must be one of linear, quadratic, spectral"),
         (["{}", "--start", "mean"], "start must be measured or nominal, not 'mean'"),
         (["{}", "--plot", "c.gif"], "the plot must be a .png, .pdf or .svg file, not c.gif"),
         (["{}", "--plot", "no/c.png"], "no/c.png cannot be written"),

@@ -11,7 +11,7 @@ from example_run import a_run
 
 from meanfield.files import FileError
 from meanfield.measured import CURVES, of_run, read, read_foreign
-from meanfield.runs import MEASURED, checkpoint_of
+from meanfield.runs import MEASURED, checkpoint_of, vocabulary_overlap
 
 EPOCH = np.array([0.0, 5.0, 10.0])
 RNG = np.random.default_rng(1)
@@ -32,9 +32,32 @@ def test_a_run_in_the_names_of_the_theory() -> None:
     assert measured.curves["next_token_accuracy"] is not run.train_accuracy
     np.testing.assert_array_equal(measured.q, run.q_start)
     np.testing.assert_array_equal(measured.k, run.k_start)
-    assert measured.starts()[1] == {
-        "R0": run.R[1, 0], "Q0": run.Q[1, 0], "S0": run.S[1, 0], "C": run.C[1, 0]
-    }  # fmt: skip
+    logic = {"Q0": run.Q[1, 0], "S0": run.S[1, 0], "C": run.C[1, 0]}
+    assert measured.start(1, "linear", False) == {"R0": run.R[1, 0], **logic}
+    overlap = float(vocabulary_overlap(run.permutations[1]))
+    assert measured.start(1, "spectral", True) == {**logic, "overlap": overlap}
+    seed = measured.start(1, "per-seed", False)
+    np.testing.assert_array_equal(seed.pop("q"), run.q_start[1])
+    np.testing.assert_array_equal(seed.pop("k"), run.k_start[1])
+    assert seed == logic
+
+
+def test_what_a_file_does_not_hold_is_said(tmp_path: Path) -> None:
+    measured = read_foreign(foreign(tmp_path / "mine.npz"))
+    with pytest.raises(FileError, match=r"mine.npz holds no q and k, which per-seed starts from"):
+        measured.start(0, "per-seed", False)
+    assert "overlap" not in measured.start(0, "spectral", True)
+
+
+def test_overlap_of_a_vocabulary() -> None:
+    """Against the traces of (58)."""
+    permutations = a_run().permutations
+    P = np.eye(4)[permutations]
+    traces = np.einsum("bkxn,blxn->bkl", P, P)
+    off = traces.sum((1, 2)) - np.trace(traces, axis1=1, axis2=2)
+    np.testing.assert_allclose(vocabulary_overlap(permutations), off / (4 * 3 * 2), rtol=1e-14)
+    same = np.tile(np.arange(5), (3, 1))
+    assert vocabulary_overlap(same) == 1.0
 
 
 def test_epochs_are_gradient_steps() -> None:
