@@ -54,9 +54,10 @@ HEADS = {
 }
 EVENT_HEADS = {"onset_epoch": "onset", "rollout_half_epoch": "rollout 1/2"}
 LEGEND = """\
-Theory minus training. 0.037(4) is 0.037 with a standard error of 0.004 over seeds. seed: of each
-seed's own curve, averaged; mean: of the curve averaged over seeds. onset (R = 1/2) and rollout 1/2
-(rollout accuracy 1/2): by how much later the epoch comes in theory."""
+Theory minus training, root mean square (rms) or largest over the epochs. 0.037(4) is 0.037 with a
+standard error of 0.004 over seeds. seed: of each seed's own curve, averaged; mean: of the curve
+averaged over seeds. onset (R = 1/2) and rollout 1/2 (rollout accuracy 1/2): by how much later the
+epoch comes in theory."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -143,21 +144,17 @@ def _comparisons(measured: Measured, options: argparse.Namespace) -> Iterator[Co
 
 
 def report(measured: Measured, comparisons: Sequence[Comparison]) -> str:
-    """Return the parameters and two tables: root mean squares with the events, and the largest."""
-    return "\n".join(
-        [
-            title(measured),
-            *measured.notes,
-            "",
-            table(comparisons, "rms"),
-            "",
-            table(comparisons, "largest"),
-        ]
-    )
+    """Return the parameters and the tables: root mean squares with the events, and the largest."""
+    tables = [
+        table(comparisons, which, over)
+        for over in ("seed", "mean")[: measured.count]  # of one seed the mean is its own curve
+        for which in ("rms", "largest")
+    ]
+    return "\n\n".join(["\n".join([title(measured, comparisons), *measured.notes]), *tables])
 
 
-def title(measured: Measured) -> str:
-    """Return parameters, seeds and epochs in a line or two."""
+def title(measured: Measured, comparisons: Sequence[Comparison]) -> str:
+    """Return parameters, seeds, epochs, and what the theory knows, in a line or two."""
     p = measured.parameters
     extra: dict[str, Any] = {
         name: measured.training[name]
@@ -171,28 +168,33 @@ def title(measured: Measured) -> str:
     )
     count = len(measured.seeds)
     seeds = "1 seed" if count == 1 else f"{count} seeds"
-    return f"{values}\n{seeds}, {measured.epoch[-1]:.0f} epochs"
+    start = " and ".join(dict.fromkeys(each.start for each in comparisons))
+    in_steps = any(each.lr_correction for each in comparisons)
+    return (
+        f"{values}\n{seeds}, {measured.epoch[-1]:.0f} epochs; theory from the {start} start, in "
+        f"{'gradient steps' if in_steps else 'gradient flow'}"
+    )
 
 
-def table(comparisons: Sequence[Comparison], which: str) -> str:
-    """Return one table; which: "rms", with how late the events come, or "largest"."""
+def table(comparisons: Sequence[Comparison], which: str, over: str) -> str:
+    """Return one table.
+
+    which: "rms", with how late the events come, or "largest". over: "seed", of each seed's own
+    curve, or "mean", of the curve averaged over seeds.
+    """
     from tabulate import tabulate
 
     names = quantities(comparisons)
-    events = [name for name in EVENT_HEADS if name in comparisons[0].lateness]
+    events = [name for name in EVENT_HEADS if name in comparisons[0].lateness and which == "rms"]
+    several = len({each.start for each in comparisons}) > 1
     rows = []
-    for over in ("seed", "mean"):
-        for comparison in comparisons:
-            cells = [
-                concise(getattr(comparison.deviations[name], f"{which}_{over}")) for name in names
-            ]
-            if which == "rms":
-                cells += [_late(comparison, event, over) for event in events]
-            rows.append([over, comparison.theory, comparison.start, *cells])
-    word = {"rms": "rms over epochs", "largest": "largest over epochs"}[which]
-    head = [word, "theory", "start", *(HEADS[name] for name in names)]
-    if which == "rms":
-        head += [EVENT_HEADS[name] for name in events]
+    for comparison in comparisons:
+        of_curves = (getattr(comparison.deviations[name], f"{which}_{over}") for name in names)
+        start = [comparison.start] if several else []
+        cells = [*map(concise, of_curves), *(_late(comparison, event, over) for event in events)]
+        rows.append([comparison.theory, *start, *cells])
+    head = [f"{which}, {over}", *(["start"] if several else []), *(HEADS[name] for name in names)]
+    head += [EVENT_HEADS[name] for name in events]
     return tabulate(rows, head, tablefmt="simple", disable_numparse=True)
 
 
