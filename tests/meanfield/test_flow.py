@@ -315,6 +315,12 @@ def test_onsets_that_the_quadrature_misses_are_solved(p):
     assert seeds.onset_epochs(p, q, k) == pytest.approx(many, rel=2e-3)
 
 
+def test_onsets_beyond_float64_are_never():
+    p = Parameters(N=2, T=1000)  # of the mean start the logarithm of its time is above 709
+    onsets = seeds.onset_epochs(p, *seeds.draw(p, 3))
+    assert np.all(onsets > 1e200)
+
+
 def test_seeds_that_start_beyond_the_onset():
     p = Parameters(N=4, T=3, d_head=4, qk_variance=3.0)
     q, k = seeds.draw(p, 200)
