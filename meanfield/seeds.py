@@ -168,8 +168,10 @@ def typical_heads(rope: Planes, parameters: Parameters) -> tuple[Heads, float]:
     """Return one head that locks on when a typical seed does, and its share of the mean size.
 
     It starts from the mean p = 0, where R = 1/T, with its sizes n_r lowered by a common share: such
-    that the logarithm of its onset time is the mean of that over seeds, to second order in their
-    spread about the mean start (X5m), (X5o). Raises ParameterError if that is too wide.
+    that log V at its onset is the mean of that over seeds, to second order in their spread about
+    the mean start (X5m), (X5o). V = Q + (K - 1) S runs like internal time: N, K and the loss do not
+    enter, which make time grow like exp(margin) and skew its distribution. Raises ParameterError if
+    the spread is too wide.
     """
     half, variance = parameters.d_head // 2, parameters.qk_variance
     size = generated.mean_size(variance)
@@ -183,14 +185,14 @@ def typical_heads(rope: Planes, parameters: Parameters) -> tuple[Heads, float]:
     re, im = attention.pair(p)
     imbalance = np.sqrt(sizes**2 - 4 * (re**2 + im**2))  # what leaves the size as it is (X5i)
     around = Heads(p, imbalance)  # one deviation either way, then the mean start and its shares
-    log_t = lock.heads_lock(rope, around, parameters, count=1).log_t
-    finer = lock.heads_lock(rope, Heads(p[-1:], imbalance[-1:]), parameters).log_t
-    even = np.all(np.isfinite(log_t)) and abs(finer[0] - log_t[-1]) < 0.02
+    log_V = np.log(lock.heads_lock(rope, around, parameters, count=1).V)
+    finer = np.log(lock.heads_lock(rope, Heads(p[-1:], imbalance[-1:]), parameters).V)
+    even = np.all(np.isfinite(log_V)) and abs(finer[0] - log_V[-1]) < 0.02
     if not even and parameters.T * parameters.d_head <= MOST_FINE:
-        log_t = lock.heads_lock(rope, around, parameters, count=4 * lock.PANELS).log_t
-    wanted = log_t[-1] + np.sum(log_t[: 6 * half] - log_t[-1]) / 2
+        log_V = np.log(lock.heads_lock(rope, around, parameters, count=4 * lock.PANELS).V)
+    wanted = log_V[-1] + np.sum(log_V[: 6 * half] - log_V[-1]) / 2
     # larger sizes lock on earlier; close to a power law
-    slope, at_one = np.polyfit(np.log(SHARES), log_t[6 * half :], 1)
+    slope, at_one = np.polyfit(np.log(SHARES), log_V[6 * half :], 1)
     share = float(np.exp((wanted - at_one) / slope))
     if not LEAST_SHARE < share < 1.05:  # nan included
         raise ParameterError(
