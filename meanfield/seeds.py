@@ -25,7 +25,7 @@ Array = NDArray[np.float64]
 SAMPLES, RNG_SEED = 400, 20260618  # of the spread over seeds, unless told otherwise
 CHUNK = 32  # seeds solved as one system
 SHARES = (0.7, 0.8, 0.9, 1.0)  # of the mean size, between which the typical one is looked for
-MOST_FINE = 2**14  # actions times d_head up to which that is done in many steps where it must
+MOST_FINE = 2**14  # actions times d_head: beyond, that in small steps would take too long
 LEAST_SHARE = 0.5  # below, an expansion to second order says nothing
 
 
@@ -59,9 +59,11 @@ def onset_epochs(parameters: Parameters, q: Array, k: Array) -> Array:
     )
     R_end = lock.goal(parameters.T)
     R, _, _ = attention.retrieval(rope, heads.p)
-    found = np.where(R_end <= R, 0.0, np.exp(finer) / parameters.lr)
+    slow = lock.closure_lock(closures.LINEAR, parameters, R_end=R_end).log_t
+    with np.errstate(over="ignore"):  # later than float64 can say: inf
+        found = np.where(R_end <= R, 0.0, np.exp(finer) / parameters.lr)
+        longest = min(100 * float(np.exp(slow)), dynamics.LONGEST)
     again = np.flatnonzero((R_end > R) & ~(np.abs(finer - log_t) < 1e-3))
-    longest = 100 * math.exp(lock.closure_lock(closures.LINEAR, parameters, R_end=R_end).log_t)
     for chunk in np.array_split(again, 1 + again.size // CHUNK):
         if chunk.size:
             some = Heads(heads.p[chunk], heads.imbalance[chunk])
@@ -169,8 +171,10 @@ def typical_heads(rope: Planes, parameters: Parameters) -> tuple[Heads, float]:
     """Return one head that locks on when a typical seed does, and its share of the mean size.
 
     It starts from the mean p = 0, where R = 1/T, with its sizes n_r lowered by a common share: such
-    that the logarithm of its onset time is the mean of that over seeds, to second order in their
-    spread about the mean start (X5m), (X5o). Raises ParameterError if that is too wide.
+    that log V at its onset is the mean of that over seeds, to second order in their spread about
+    the mean start (X5m), (X5o). V = Q + (K - 1) S runs like internal time: N, K and the loss do not
+    enter, which make time grow like exp(margin) and skew its distribution. Raises ParameterError if
+    the spread is too wide.
     """
     half, variance = parameters.d_head // 2, parameters.qk_variance
     size = generated.mean_size(variance)
@@ -183,15 +187,15 @@ def typical_heads(rope: Planes, parameters: Parameters) -> tuple[Heads, float]:
     sizes[6 * half :] *= np.array(SHARES)[:, None]
     re, im = attention.pair(p)
     imbalance = np.sqrt(sizes**2 - 4 * (re**2 + im**2))  # what leaves the size as it is (X5i)
-    log_t = lock.heads_lock(rope, Heads(p, imbalance), parameters, count=1).log_t
-    finer = lock.heads_lock(rope, Heads(p[-1:], imbalance[-1:]), parameters).log_t
-    if not (np.all(np.isfinite(log_t)) and abs(finer[0] - log_t[-1]) < 0.02):
-        # seeds grow too unevenly for one panel; with many actions and planes more would take long
-        fine = 4 * lock.PANELS if parameters.T * parameters.d_head <= MOST_FINE else 1
-        log_t = lock.heads_lock(rope, Heads(p, imbalance), parameters, count=fine).log_t
-    wanted = log_t[-1] + np.sum(log_t[: 6 * half] - log_t[-1]) / 2
+    around = Heads(p, imbalance)  # one deviation either way, then the mean start and its shares
+    log_V = np.log(lock.heads_lock(rope, around, parameters, count=1).V)
+    finer = np.log(lock.heads_lock(rope, Heads(p[-1:], imbalance[-1:]), parameters).V)
+    even = np.all(np.isfinite(log_V)) and abs(finer[0] - log_V[-1]) < 0.02
+    if not even and parameters.T * parameters.d_head <= MOST_FINE:
+        log_V = np.log(lock.heads_lock(rope, around, parameters, count=4 * lock.PANELS).V)
+    wanted = log_V[-1] + np.sum(log_V[: 6 * half] - log_V[-1]) / 2
     # larger sizes lock on earlier; close to a power law
-    slope, at_one = np.polyfit(np.log(SHARES), log_t[6 * half :], 1)
+    slope, at_one = np.polyfit(np.log(SHARES), log_V[6 * half :], 1)
     share = float(np.exp((wanted - at_one) / slope))
     if not LEAST_SHARE < share < 1.05:  # nan included
         raise ParameterError(

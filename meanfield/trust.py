@@ -67,7 +67,10 @@ def attention_words(closure: str, parameters: Parameters, *, samples: int) -> tu
     spread = seeds.onset_spread(parameters, samples=samples)
     what = "the onset" if parameters.T > 2 else "R = 3/4"
     if math.isfinite(spread.high):
-        told = f"80 % of seeds between epoch {spread.low:.0f} and {spread.high:.0f}"
+        told = (
+            f"80 % of seeds between epoch {spread.low:.0f} and {spread.high:.0f}, "
+            f"median {spread.median:.0f}"
+        )
     else:
         told = "a tenth of the seeds or more never get there, or cannot be followed"
     return (

@@ -425,3 +425,64 @@ def test_logit_variances_against_the_plain_statements(R_value: float) -> None:
     ):
         exact = high_precision(equation.statement.rhs, at)
         assert variance == pytest.approx(exact, rel=1e-13)
+
+
+def drawn_planes() -> dict[str, np.ndarray]:
+    """Complex q, k, the gradients h (dR = Re h* dp) now and half a step back, of five planes."""
+    rng = np.random.default_rng(2)
+    return {name: rng.normal(size=5) + 1j * rng.normal(size=5) for name in ("q", "k", "h", "b")}
+
+
+def parts(*values: np.ndarray) -> list[np.ndarray]:
+    return [part for value in values for part in (value.real, value.imag)]
+
+
+def test_variables_of_a_plane_are_those_of_complex_numbers() -> None:
+    q, k, h, _ = drawn_planes().values()
+    p, imbalance, size = q * k.conj(), abs(q) ** 2 - abs(k) ** 2, abs(q) ** 2 + abs(k) ** 2
+    found_p, found_imbalance = (
+        of(*parts(q, k)) for of in (generated.plane_product, generated.plane_imbalance)
+    )
+    np.testing.assert_allclose(found_p, [p.real, p.imag], rtol=1e-13, atol=1e-14)
+    np.testing.assert_allclose(found_imbalance, imbalance, rtol=1e-13, atol=1e-14)
+    np.testing.assert_allclose(generated.plane_size(*parts(p), imbalance), size, rtol=1e-13)
+    gradient = generated.plane_gradient(*parts(h), size)  # by q it is h k, by k it is h* q
+    np.testing.assert_allclose(gradient, abs(h * k) ** 2 + abs(h * q) ** 2, rtol=1e-13)
+    wave = np.exp(1j * 0.3 * 4) / math.sqrt(10)
+    np.testing.assert_allclose(generated.plane_waves(0.3, 4, 10), [wave.real, -wave.imag])
+
+
+def test_flow_of_a_plane_is_that_of_its_query_and_key() -> None:
+    q, k, h, b = drawn_planes().values()
+    p, size, imbalance = q * k.conj(), abs(q) ** 2 + abs(k) ** 2, abs(q) ** 2 - abs(k) ** 2
+    F, F_back, eta = 0.7, 0.6, 0.4
+    flow = F * (h * k * k.conj() + q * (h.conj() * q).conj())
+    np.testing.assert_allclose(
+        generated.product_rates(*parts(h), size, F), [flow.real, flow.imag], rtol=1e-13
+    )
+    q_back, k_back = q - eta / 2 * F * h * k, k - eta / 2 * F * h.conj() * q
+    back = q_back * k_back.conj()
+    np.testing.assert_allclose(
+        generated.product_back(*parts(p, h), size, F, eta), [back.real, back.imag], rtol=1e-12
+    )
+    dq, dk = F_back * b * k_back, F_back * b.conj() * q_back
+    dp = dq * k.conj() + q * dk.conj()
+    np.testing.assert_allclose(
+        generated.product_rates_in_steps(*parts(p, h, b), size, F, F_back, eta),
+        [dp.real, dp.imag],
+        rtol=1e-12,
+    )
+    change = 2 * (dq * q.conj()).real - 2 * (dk * k.conj()).real
+    found = generated.imbalance_rate_in_steps(imbalance, *parts(h, b), F, F_back, eta)
+    np.testing.assert_allclose(found, change, rtol=1e-12)
+
+
+def test_rates_driven_by_attention_are_those_of_a_closure() -> None:
+    """Any closure gives the same drive: its own rate of R is F G."""
+    arguments = (0.7, 0.2, 0.1, 20.0, 15.0)  # Q, S, C, N, K
+    d_logit_R, dQ, dS = generated.rhs_linear(-1.3, *arguments, 0.05)
+    R_here = 1 / (1 + math.exp(1.3))
+    F, own_dQ, own_dS = generated.driven_rates(R_here, 1 - R_here, *arguments)
+    assert (own_dQ, own_dS) == pytest.approx((dQ, dS), rel=1e-14)
+    assert pytest.approx(d_logit_R, rel=1e-14) == F * 0.05
+    assert generated.attention_drive(R_here, *arguments) == pytest.approx(F, rel=1e-14)

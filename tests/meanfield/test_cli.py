@@ -140,7 +140,7 @@ def test_spectral_tells_the_spread_over_seeds(capsys):
     assert cli.main([*SMALL, "--closure", "spectral", "--samples", "50"]) == 0
     printed = capsys.readouterr().out
     assert "closure spectral\n  softmax attention of a typical seed, no closure" in printed
-    told = re.search(r"80 % of seeds between epoch (\d+) and (\d+) \(50 drawn, from", printed)
+    told = re.search(r"80 % of seeds between epoch (\d+) and (\d+), median \d+ \(50 drawn", printed)
     onset = re.search(r"attention onset  epoch ([\d.]+) ", printed)
     low, high = map(int, told.groups())
     assert 220 < low < 280 < float(onset[1]) < 330 < high < 430

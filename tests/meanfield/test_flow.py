@@ -266,6 +266,22 @@ def test_spectral_is_the_median_seed(p):
     assert mean_start < own
 
 
+def test_the_typical_start_is_that_of_any_N_and_K():
+    """The way is the same for all; only at large margins, as here at N = 3, is the time not."""
+    shares = [
+        predict(Parameters(N=N, K=K, T=10), closure="spectral", points=2).rate
+        for N, K in ((20, 20), (3, 3), (10, 2), (500, 7))
+    ]
+    assert shares == pytest.approx([shares[0]] * 4, rel=1e-9)
+    p = Parameters(N=10, K=2, T=10)
+    onsets = np.concatenate(
+        [seeds.onset_epochs(p, *seeds.draw(p, 500, rng_seed=n)) for n in range(4)]
+    )
+    low, median, high = np.quantile(onsets, (0.1, 0.5, 0.9))
+    assert high / low > 5
+    assert predict(p, closure="spectral", points=2).onset_epoch == pytest.approx(median, rel=0.05)
+
+
 def test_spread_of_the_sizes_counts():
     """The median of 4000 seeds within 1 % (0.4 its standard error); 1.5 % are due to the sizes."""
     p = Parameters(N=20, T=5, d_head=16, rope_theta=1e4)
@@ -313,6 +329,12 @@ def test_onsets_that_the_quadrature_misses_are_solved(p):
     assert np.all(np.isfinite(many))
     assert not np.all(np.abs(panels - np.log(many * p.lr)) < 1e-3)
     assert seeds.onset_epochs(p, q, k) == pytest.approx(many, rel=2e-3)
+
+
+def test_onsets_beyond_float64_are_never():
+    p = Parameters(N=2, T=1000)  # of the mean start the logarithm of its time is above 709
+    onsets = seeds.onset_epochs(p, *seeds.draw(p, 3))
+    assert np.all(onsets > 1e200)
 
 
 def test_seeds_that_start_beyond_the_onset():
