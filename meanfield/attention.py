@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit
+from scipy.special import expit, softmax
 
 from meanfield import generated
 from meanfield.parameters import ParameterError, Parameters
@@ -84,6 +84,14 @@ def pair(p: Array) -> tuple[Array, Array]:
     """Return real and imaginary parts, each (..., d/2)."""
     half = p.shape[-1] // 2
     return p[..., :half], p[..., half:]
+
+
+def rows(planes: Planes, p: Array) -> Array:
+    """Return the attention (4), (..., T, T): row t predicts step t + 1, the diagonal is right."""
+    step = np.arange(planes.T)
+    offset = planes.T - 1 + step[:, None] - step  # m - 1
+    u = (p @ planes.waves.T)[..., offset]
+    return np.asarray(softmax(u, axis=-1))
 
 
 def retrieval(planes: Planes, p: Array) -> tuple[Array, Array, Array]:

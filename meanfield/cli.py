@@ -138,8 +138,9 @@ def parser() -> argparse.ArgumentParser:
     theory.add_argument(
         "--variances",
         default="theory",
-        metavar="theory|constant",
-        help="logit variances from theory, or constant (default: theory)",
+        metavar="theory|constant|sampled",
+        help="Gaussian logits with variances from theory, or constant; or sampled logits "
+        "(default: theory)",
     )
     theory.add_argument(
         "--sigma-c",
@@ -258,6 +259,8 @@ def _given(options: argparse.Namespace) -> tuple[Parameters, dict[str, Any]]:
     start["C"] = float(run.C[seed, 0])
     if options.closure in closures.ATTENTION:
         del start["R0"]
+    if options.variances == "sampled":
+        start["permutations"] = run.permutations[seed]
     if options.fluctuations:
         start["overlap"] = float(vocabulary_overlap(run.permutations[seed]))
     if options.closure == closures.PER_SEED:

@@ -21,7 +21,8 @@ Array = NDArray[np.float64]
 
 STARTS = ("measured", "nominal")
 FLUCTUATIONS = "+fluctuations"
-# What can be held against training: the closures, and those without one with fluctuations too.
+# What can be held against training: the closures, and what does without one, this also with the
+# fluctuations of the logits in the loss and sampled logits for the accuracies.
 THEORIES = (
     *closures.CLOSURES,
     *(f"{name}{more}" for name in closures.ATTENTION for more in ("", FLUCTUATIONS)),
@@ -32,7 +33,7 @@ EVENTS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "onset_epoch": ("R", logit),
     "rollout_half_epoch": ("rollout_accuracy", np.asarray),
 }
-BEYOND = 3  # runs' lengths in which theory may reach what training has reached within one
+BEYOND = 2  # runs' lengths in which theory may reach what training has reached within one
 
 
 @dataclass(frozen=True)
@@ -153,7 +154,7 @@ def predictions(
     closure = theory.removesuffix(FLUCTUATIONS)
     options: dict[str, Any] = {"epochs": epochs, "lr_correction": lr_correction}
     if closure != theory:
-        options["fluctuations"] = True
+        options |= {"fluctuations": True, "variances": "sampled"}
     starts: list[dict[str, Any]] = [{}]
     if start == "measured":
         starts = [

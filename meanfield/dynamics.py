@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.integrate import solve_ivp
-from scipy.special import logit
+from scipy.special import expit, logit
 
 from meanfield import generated
 from meanfield.closures import Closure
@@ -77,6 +77,8 @@ class System:
     y0: the state at t = 0. rhs(t, y): its rate. jacobian(t, y): that rate's derivatives, or None.
     scale: size of each entry that matters, times rtol the absolute tolerance.
     first_step: of the solver. read(y): (logit_R, Q, S) from states, time the last axis of all.
+    attention(y): of one head from states (entries, times), shape (times, T, T), the right action on
+        the diagonal.
     """
 
     y0: Array
@@ -85,6 +87,7 @@ class System:
     scale: Array
     first_step: float
     read: Callable[[Array], tuple[Array, Array, Array]]
+    attention: Callable[[Array], Array]
 
 
 @dataclass(frozen=True)
@@ -106,17 +109,25 @@ class Curve:
     def __call__(self, t: Any) -> tuple[Array, Array, Array]:
         """Return (logit_R, Q, S) at the training times t."""
         t = np.asarray(t, float)
-        if np.any(t < 0) or np.any(t > self.end):
+        read = self.system.read(self._states(t.ravel()))
+        logit_R, Q, S = (np.reshape(part, (*part.shape[:-1], *t.shape)) for part in read)
+        return logit_R, Q, S
+
+    def attention(self, t: Any) -> Array:
+        """Return the attention of the one head at the training times t, shape t.shape + (T, T)."""
+        t = np.asarray(t, float)
+        rows = self.system.attention(self._states(t.ravel()))
+        return rows.reshape(*t.shape, *rows.shape[1:])
+
+    def _states(self, flat: Array) -> Array:
+        """Return the states at these times, (entries, times)."""
+        if np.any(flat < 0) or np.any(flat > self.end):
             raise ValueError(f"the curve runs from t = 0 to {self.end!r}")
-        flat = t.ravel()
         state = np.empty((len(self.system.y0), flat.size))
         piece = np.searchsorted([part.t_max for part in self.pieces[:-1]], flat)
         for number in np.unique(piece):
             state[:, piece == number] = self.pieces[number](flat[piece == number])
-        logit_R, Q, S = (
-            np.reshape(part, (*part.shape[:-1], *t.shape)) for part in self.system.read(state)
-        )
-        return logit_R, Q, S
+        return state
 
 
 def system(
@@ -155,7 +166,17 @@ def system(
         scale=np.array([1.0, scale * 1e-3, scale / K * 1e-3]),
         first_step=0.1 * N * K * scale,
         read=read,
+        attention=lambda y: exchangeable(expit(y[0]), parameters.T),
     )
+
+
+def exchangeable(R: Array, T: int) -> Array:
+    """Return attention with R on each right action, the diagonal, and the rest spread evenly.
+
+    R: (times,). Shape (times, T, T).
+    """
+    rest = ((1 - R) / (T - 1))[:, None, None]
+    return np.asarray(rest + (R[:, None, None] - rest) * np.eye(T))
 
 
 def gap_scale(parameters: Parameters, rate: float) -> float:

@@ -102,4 +102,5 @@ def system(
         scale=np.resize(scale, at_start.size),
         first_step=0.1 * N * K * gap,
         read=read,
+        attention=lambda y: attention.rows(planes, y[:d].T),
     )

@@ -44,7 +44,7 @@ class Measured:
     curves: each (B, E), by the names R, Q, S, loss, next_token_accuracy (on test sequences) and
         rollout_accuracy; the last three may be missing.
     C: (B,), the conserved sum of mean logits (40). q, k: (B, d_head) at the start, or None.
-    overlap: (B,), of the vocabulary (58), or None.
+    permutations: (B, K, N), action k takes state x to permutations[b, k, x], or None.
     notes: what a reader must know, a sentence each.
     """
 
@@ -57,7 +57,7 @@ class Measured:
     C: Array
     q: Array | None = None
     k: Array | None = None
-    overlap: Array | None = None
+    permutations: NDArray[np.integer] | None = None
     notes: tuple[str, ...] = ()
 
     @property
@@ -78,8 +78,9 @@ class Measured:
             if self.q is None or self.k is None:
                 raise FileError(f"{self.source} holds no q and k, which {closure} starts from")
             found |= {"q": self.q[index], "k": self.k[index]}
-        if fluctuations and self.overlap is not None:
-            found["overlap"] = float(self.overlap[index])
+        if fluctuations and self.permutations is not None:
+            found["permutations"] = self.permutations[index]
+            found["overlap"] = float(vocabulary_overlap(self.permutations[index]))
         return found
 
 
@@ -110,7 +111,7 @@ def of_run(run: Run, source: str) -> Measured:
         C=run.C[alive, 0],
         q=run.q_start[alive],
         k=run.k_start[alive],
-        overlap=vocabulary_overlap(run.permutations[alive]),
+        permutations=run.permutations[alive],
         notes=(f"left out, as training diverged: seed {lost}",) if lost else (),
     )
 
@@ -205,6 +206,6 @@ def _joined(group: Sequence[Measured]) -> Measured:
         C=together(each.C for each in group),
         q=together(each.q for each in group),
         k=together(each.k for each in group),
-        overlap=together(each.overlap for each in group),
+        permutations=together(each.permutations for each in group),
         notes=tuple(note for each in group for note in each.notes),
     )

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq
 from scipy.special import expit, logit
 
-from meanfield import accuracy, attention, closures, dynamics, flow, generated, lock, seeds
+from meanfield import accuracy, attention, closures, dynamics, flow, generated, lock, sampled, seeds
 from meanfield.closures import Closure
 from meanfield.dynamics import Curve, Start, System
 from meanfield.parameters import ParameterError, Parameters, nonnegative, positive, real
@@ -43,6 +43,7 @@ def predict(
     variances: str = "theory",
     sigma_c: float | None = None,
     sigma_o: float | None = None,
+    permutations: ArrayLike | None = None,
     thermodynamic_limit: bool = False,
 ) -> Trajectory:
     """Return the training run that the mean-field theory predicts.
@@ -59,8 +60,10 @@ def predict(
     fluctuations: keep the fluctuations of the logits in the loss, to second order (X8); with
         "spectral" and "per-seed" only. overlap: then that of the vocabulary (58), 1/N unless given.
     lr_correction: follow gradient steps of size lr, to first order, instead of gradient flow (X7).
-    variances: "theory" for the logit variances of the mean-field solution, "constant" for sigma_c
-        and sigma_o all along, which are those of the initialisation unless given.
+    variances: "theory" for Gaussian logits with the variances of the mean-field solution,
+        "constant" for sigma_c and sigma_o all along, which are those of the initialisation unless
+        given, "sampled" for no Gaussians but logits drawn along the solution (see sampled): then
+        with the permutations (K, N) of a seed, if given.
     thermodynamic_limit: drop the factors N/(N-1) and (K-1)/K of (15a), as the paper does; they
         cancel when K = N, the default.
 
@@ -96,12 +99,22 @@ def predict(
         raise ParameterError(f"points must be an integer of at least 2, not {points!r}")
     deviations = _deviations(parameters, start, overlap, variances, sigma_c, sigma_o)
 
-    def rollout_error(curve: Curve, t: Any) -> Array:
+    drawn = _permutations(parameters, variances, permutations)
+
+    def next_token_error(curve: Curve, t: Any) -> Array:
         logit_R, Q, S = curve(t)
+        if variances == "sampled":
+            gained = _gained(parameters, start, overlap, Q, S)
+            A = curve.attention(t)
+            return (
+                1 - sampled.next_token_accuracy(parameters, *gained, A, permutations=drawn).accuracy
+            )
         margin = _margin(parameters, start, logit_R, Q, S)
-        return accuracy.rollout_error(
-            margin, *deviations(expit(logit_R), Q, S), parameters.N, parameters.T
-        )
+        return accuracy.next_token_error(margin, *deviations(expit(logit_R), Q, S), parameters.N)
+
+    def rollout_error(curve: Curve, t: Any) -> Array:
+        error = next_token_error(curve, t)
+        return np.asarray(generated.rollout_error(error, parameters.N, parameters.T))
 
     curve, end = _solve(parameters, model, start, end, rollout_error)
     steps = _steps(curve, end * parameters.lr)
@@ -120,11 +133,12 @@ def predict(
         return None if t is None else t / parameters.lr
 
     epoch = np.linspace(0.0, end, points) if wanted is None else wanted
-    logit_R, Q, S = curve(np.minimum(epoch * parameters.lr, curve.end))
+    t = np.minimum(epoch * parameters.lr, curve.end)
+    logit_R, Q, S = curve(t)
     R, retrieval_error = expit(logit_R), expit(-logit_R)
     margin = _margin(parameters, start, logit_R, Q, S)
     right, other = deviations(R, Q, S)
-    next_token_error = accuracy.next_token_error(margin, right, other, parameters.N)
+    wrong = next_token_error(curve, t)
     return Trajectory(
         parameters=parameters,
         closure=model.name,
@@ -142,10 +156,8 @@ def predict(
         loss=_loss(parameters, start, overlap, R, Q, S),
         sigma_c=right,
         sigma_o=other,
-        next_token_error=next_token_error,
-        rollout_error=np.asarray(
-            generated.rollout_error(next_token_error, parameters.N, parameters.T)
-        ),
+        next_token_error=wrong,
+        rollout_error=np.asarray(generated.rollout_error(wrong, parameters.N, parameters.T)),
         heuristic_end_epoch=logit_R_reaches(logit(start.R + 0.1 * (1 - start.R))),
         onset_epoch=logit_R_reaches(0.0),
         rollout_half_epoch=rollout_error_falls_to(0.5),
@@ -166,6 +178,34 @@ def _loss(
         return np.asarray(generated.loss(generated.margin(R, Q, S, C, N, K), N))
     known = (start.Q, start.S, C, overlap, parameters.w_variance, N, K, parameters.T)
     return np.asarray(generated.corrected_loss(R, Q, S, *known))
+
+
+def _gained(
+    parameters: Parameters, start: Start, overlap: float | None, Q: Array, S: Array
+) -> tuple[Array, Array]:
+    """Return the weights u of the retrieval part and v of the heuristic (X4c), (X4d)."""
+    N, K = parameters.N, parameters.K
+    overlap = 1 / N if overlap is None else overlap
+    U0, V0 = start.Q - start.S, start.Q + (K - 1) * start.S
+    u = generated.retrieval_part(Q - S, U0, overlap)
+    return np.asarray(u), np.asarray(generated.heuristic_part(Q + (K - 1) * S, V0, overlap, N, K))
+
+
+def _permutations(parameters: Parameters, variances: str, permutations: Any) -> Any:
+    """Return the permutations as an array (K, N), or None; ParameterError if they are none."""
+    if permutations is None:
+        return None
+    if variances != "sampled":
+        raise ParameterError('permutations may only be given with variances="sampled"')
+    array = np.asarray(permutations)
+    if array.shape != (parameters.K, parameters.N) or np.any(
+        np.sort(array, axis=-1) != np.arange(parameters.N)
+    ):
+        raise ParameterError(
+            f"permutations must be K = {parameters.K} permutations of 0..{parameters.N - 1}, not "
+            f"of shape {array.shape}"
+        )
+    return array.astype(np.int64)
 
 
 def _deviations(
@@ -189,12 +229,14 @@ def _deviations(
             overlap=overlap,
         )
 
-    if variances == "theory":
+    if variances in ("theory", "sampled"):
         if sigma_c is not None or sigma_o is not None:
             raise ParameterError('sigma_c and sigma_o may only be given with variances="constant"')
         return theory
     if variances != "constant":
-        raise ParameterError(f'variances must be "theory" or "constant", not {variances!r}')
+        raise ParameterError(
+            f'variances must be "theory", "constant" or "sampled", not {variances!r}'
+        )
     initial = theory(start.R, start.Q, start.S)
     right = float(initial[0]) if sigma_c is None else nonnegative("sigma_c", sigma_c)
     other = float(initial[1]) if sigma_o is None else nonnegative("sigma_o", sigma_o)

@@ -21,7 +21,7 @@ VOCABULARIES, SEQUENCES, RNG_SEED = 16, 512, 20260618
 
 @dataclass(frozen=True)
 class Sampled:
-    """Accuracy at each epoch, (E,), and its standard error over the vocabularies drawn, (E,)."""
+    """Accuracy at each epoch and its standard error over the vocabularies drawn, of u's shape."""
 
     accuracy: Array
     error: Array
@@ -29,10 +29,10 @@ class Sampled:
 
 def next_token_accuracy(
     parameters: Parameters,
-    *,
     u: Array,
     v: Array,
     attention: Array,
+    *,
     permutations: NDArray[np.integer] | None = None,
     vocabularies: int = VOCABULARIES,
     sequences: int = SEQUENCES,
@@ -40,8 +40,8 @@ def next_token_accuracy(
 ) -> Sampled:
     """Return how often the largest logit is the right one, when the current state is right.
 
-    u, v: (E,), the weights of the retrieval part and of the heuristic (X4). attention: (E, T, T),
-    row t the prediction of step t + 1, the diagonal the right action.
+    u, v: any shape, the weights of the retrieval part and of the heuristic (X4). attention: that
+    shape + (T, T), row t the prediction of step t + 1, the diagonal the right action.
     permutations: (K, N), of one seed, action k takes state x to permutations[k, x]; drawn anew for
     each of ``vocabularies`` (at least 2) if not given. W(0) is drawn anew each time in any case.
     sequences: drawn for each. Raises ParameterError for too few of either.
@@ -51,6 +51,8 @@ def next_token_accuracy(
             raise ParameterError(f"{name} must be at least {least}, not {value}")
     rng = np.random.default_rng(rng_seed)
     N, K = parameters.N, parameters.K
+    shape = np.shape(u)
+    u, v, attention = np.ravel(u), np.ravel(v), np.reshape(attention, (-1, *attention.shape[-2:]))
     right = np.empty((vocabularies, len(u)))
     for row in right:
         drawn = permutations
@@ -58,7 +60,7 @@ def next_token_accuracy(
             drawn = rng.permuted(np.tile(np.arange(N), (K, 1)), axis=1)
         row[:] = _right(parameters, u, v, attention, drawn, sequences, rng)
     error = np.std(right, axis=0, ddof=1) / np.sqrt(vocabularies)
-    return Sampled(np.mean(right, axis=0), error)
+    return Sampled(np.mean(right, axis=0).reshape(shape), error.reshape(shape))
 
 
 def _right(
@@ -81,11 +83,12 @@ def _right(
     hits = np.zeros((n, N))
     np.add.at(hits, (each[:, None], chosen), 1 / K)  # the mean permutation matrix on the state
     start = W_0[actions, :, state[:, None]]  # (n, T, N)
-    onto = np.eye(N)[reached]  # (n, T, N), P of each action on the state
+    place = (each[:, None] * N + reached).ravel()  # where each action of a sequence adds its weight
     answer = reached[each, step]
     shares = np.empty(len(u))
     for e, A in enumerate(attention):
-        weights = A[step][:, None]  # (n, 1, T)
-        y = (weights @ (start + u[e] * onto))[:, 0] + (v[e] - u[e]) * hits  # (n, N), -v/N for all
+        weights = A[step]  # (n, T)
+        onto = np.bincount(place, weights.ravel(), n * N).reshape(n, N)
+        y = (weights[:, None] @ start)[:, 0] + u[e] * onto + (v[e] - u[e]) * hits  # less v/N
         shares[e] = np.mean(np.argmax(y, axis=1) == answer)
     return shares

@@ -135,7 +135,7 @@ class Trajectory:
         onset = math.inf if self.onset_epoch is None else self.onset_epoch
         accurate = [each for each in (self.rollout_half_epoch, self.saturation_epoch) if each]
         told = []
-        if accurate and min(accurate) < onset:
+        if accurate and min(accurate) < onset and self.variances != "sampled":
             why = {
                 "theory": "few actions: the wrong logits are not independent Gaussians",
                 "constant": "constant variances leave out the spread that training adds",
