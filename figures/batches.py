@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -88,7 +88,11 @@ def load(batches: Mapping[str, Batch], folder: Path) -> dict[str, Run]:
             raise FileError(
                 f"{path} has not been trained yet: make it with python -m figures --runs"
             )
-        runs[name] = read_run(path)
+        run = read_run(path)
+        found = (run.parameters, run.training, tuple(run.seeds.tolist()))
+        if found != (each.parameters, asdict(each.training), each.seeds):
+            raise FileError(f"{path} is of another training than its name says: remove it")
+        runs[name] = run
     return runs
 
 

@@ -52,9 +52,9 @@ class Figure:
 
 
 def with_error(estimate: Estimate) -> dict[str, float | None]:
-    """Return a value and its standard error for ``Drawn.numbers``; no error of a single seed."""
-    known = math.isfinite(estimate.error)
-    return {"value": estimate.value, "error": estimate.error if known else None}
+    """Return a value and its standard error for ``Drawn.numbers``; None for what is not there."""
+    both = {"value": estimate.value, "error": estimate.error}
+    return {name: number if math.isfinite(number) else None for name, number in both.items()}
 
 
 def make(figure: Figure, *, data: Path, out: Path, quick: bool) -> list[Path]:
@@ -65,9 +65,6 @@ def make(figure: Figure, *, data: Path, out: Path, quick: bool) -> list[Path]:
     batches = figure.batches(quick=quick)
     runs = load(batches, data)
     drawn = figure.draw(runs)
-    paths = [out / f"{figure.name}{suffix}" for suffix in (*FORMATS, ".json")]
-    for path in paths[:-1]:
-        style.save(drawn.canvas, path)
     about = {
         "figure": figure.name,
         "title": figure.title,
@@ -86,6 +83,10 @@ def make(figure: Figure, *, data: Path, out: Path, quick: bool) -> list[Path]:
             for name, run in runs.items()
         },
     }
-    with writing(paths[-1]) as file:
-        file.write((json.dumps(about, indent=2, allow_nan=False) + "\n").encode())
-    return paths
+    text = json.dumps(about, indent=2, allow_nan=False) + "\n"  # before any file is written
+    *pictures, beside = [out / f"{figure.name}{suffix}" for suffix in (*FORMATS, ".json")]
+    for path in pictures:
+        style.save(drawn.canvas, path)
+    with writing(beside) as file:
+        file.write(text.encode())
+    return [*pictures, beside]

@@ -14,9 +14,10 @@ from meanfield import closures, dynamics, plot, seeds, style, trust
 from meanfield.arguments import Parser, integer, number
 from meanfield.dynamics import SolverError
 from meanfield.files import FileError, check_writable
+from meanfield.measured import of_run
 from meanfield.parameters import SPACINGS, ParameterError, Parameters
 from meanfield.prediction import predict
-from meanfield.runs import read_run, vocabulary_overlap
+from meanfield.runs import read_run
 from meanfield.trajectory import Trajectory
 
 CITATION = """\
@@ -217,20 +218,25 @@ def main(argv: Sequence[str] | None = None) -> int:
         trajectory = predict(
             parameters, **{name: getattr(options, name) for name in SETTINGS}, **start
         )
+        text = _text(trajectory, options)
         if options.npz is not None:
             trajectory.to_npz(options.npz)
         if options.plot is not None:
             plot.plot(trajectory, options.plot)
     except (ParameterError, FileError, SolverError) as error:
         command.error(str(error))
+    print(text)
+    return 0
+
+
+def _text(trajectory: Trajectory, options: argparse.Namespace) -> str:
+    """Return what is printed."""
     if options.json:
         told = {**trajectory.to_dict(), "trust": ", ".join(_trust(trajectory, options.samples))}
-        print(json.dumps(told, allow_nan=False))
-    elif options.csv:
-        print(trajectory.to_csv(), end="")
-    else:
-        print(report(trajectory, samples=options.samples))
-    return 0
+        return json.dumps(told, allow_nan=False)
+    if options.csv:
+        return trajectory.to_csv().rstrip("\n")
+    return report(trajectory, samples=options.samples)
 
 
 def _given(options: argparse.Namespace) -> tuple[Parameters, dict[str, Any]]:
@@ -250,24 +256,18 @@ def _given(options: argparse.Namespace) -> tuple[Parameters, dict[str, Any]]:
     if given:
         name = next(iter(given)).replace("_", "-")
         raise ParameterError(f"--{name} cannot be given with --run, whose file says it")
-    run = read_run(options.run)
-    if options.seed not in run.seeds:
-        held = f"holds the seeds {', '.join(map(str, run.seeds))}"
+    measured = of_run(read_run(options.run), options.run)
+    if options.seed not in measured.seeds:
+        held = f"holds the seeds {', '.join(map(str, measured.seeds))}"
         raise ParameterError(
             f"--seed must name a seed of {options.run}, which {held}, not {options.seed}"
         )
-    seed = int(np.flatnonzero(run.seeds == options.seed)[0])
-    start: dict[str, Any] = {f"{name}0": float(getattr(run, name)[seed, 0]) for name in "RQS"}
-    start["C"] = float(run.C[seed, 0])
-    if options.closure in closures.ATTENTION:
-        del start["R0"]
-    if options.variances == "sampled":
-        start["permutations"] = run.permutations[seed]
-    if options.closure in closures.ATTENTION and options.fluctuations is not False:
-        start["overlap"] = float(vocabulary_overlap(run.permutations[seed]))
-    if options.closure == closures.PER_SEED:
-        start |= {"q": run.q_start[seed], "k": run.k_start[seed]}
-    return run.parameters, start
+    index = int(np.flatnonzero(measured.seeds == options.seed)[0])
+    fluctuations = options.closure in closures.ATTENTION and options.fluctuations is not False
+    start = measured.start(index, options.closure, fluctuations)
+    if options.variances != "sampled":
+        start.pop("permutations", None)
+    return measured.parameters, start
 
 
 def report(trajectory: Trajectory, *, samples: int = seeds.SAMPLES) -> str:
@@ -302,7 +302,9 @@ def report(trajectory: Trajectory, *, samples: int = seeds.SAMPLES) -> str:
 def _trust(trajectory: Trajectory, samples: int) -> tuple[str, ...]:
     parameters = trajectory.parameters
     if trajectory.closure in closures.ATTENTION:
-        return trust.attention_words(trajectory.closure, parameters, samples=samples)
+        return trust.attention_words(
+            trajectory.closure, parameters, samples=samples, overlap=trajectory.overlap
+        )
     measured = trajectory.start != dynamics.start(parameters)
     return trust.words(closures.named(trajectory.closure), parameters, measured=measured)
 

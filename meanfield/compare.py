@@ -6,11 +6,11 @@ import argparse
 import json
 import math
 import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from typing import Any
 
-from meanfield import closures, comparison_plot, style
+from meanfield import comparison_plot, style
 from meanfield.arguments import Parser
 from meanfield.comparison import (
     STARTS,
@@ -39,9 +39,10 @@ examples:
 
 A file is one that python -m simulate wrote, or any NPZ file with epoch (gradient steps, from 0), R,
 Q, S over epochs or over seeds and epochs, and N, T (other Parameters by name where they are not the
-defaults); it may have loss, next_token_accuracy, rollout_accuracy and C. Files of the same
-parameters and training are taken together. From the measured start the theory has each seed's own
-R, Q, S and C at epoch 0; from the nominal one it knows the parameters alone. Exit code: 0, or 2
+defaults); it may have loss, next_token_accuracy, rollout_accuracy, C, seeds, and q and k at epoch
+0, which per-seed starts from. Files of the same parameters and training are taken together. From
+the measured start the theory has each seed's own Q, S and C at epoch 0, and its R, or its query and
+key (per-seed); from the nominal one it knows the parameters alone. Exit code: 0, or 2
 with one sentence on stderr."""
 
 HEADS = {
@@ -111,13 +112,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         if options.plot is not None:
             style.check(options.plot)
             check_writable(options.plot)
-        groups = [
-            (measured, list(_comparisons(measured, options))) for measured in read(options.files)
-        ]
-        if not all(comparisons for _, comparisons in groups):
-            raise ParameterError(
-                f"none of {', '.join(options.theory)} has a start {' or '.join(options.start)}"
-            )
+        found = read(options.files)
+        if options.plot is not None:
+            comparison_plot.check(len(found), len(options.theory))
+        groups = [_compared(measured, options) for measured in found]
         if options.plot is not None:
             comparison_plot.plot(groups, options.plot)
     except (ParameterError, FileError, SolverError) as error:
@@ -129,18 +127,29 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _comparisons(measured: Measured, options: argparse.Namespace) -> Iterator[Comparison]:
-    """Yield what was asked for, where a theory has the start and the file what it needs."""
+def _compared(measured: Measured, options: argparse.Namespace) -> tuple[Measured, list[Comparison]]:
+    """Return every theory asked for against one training, with a note on each that cannot be."""
     from tqdm import tqdm
 
     # with ssprk3 training itself follows the flow; of a foreign file nothing is known
     in_steps = measured.training.get("integrator") == "sgd" and not options.flow
+    found, notes = [], []
     for theory in tqdm(options.theory, unit="theory", leave=False, disable=None):
-        if theory.startswith(closures.PER_SEED) and measured.q is None and len(options.theory) > 1:
+        closure, plus, _ = theory.partition("+")
+        lacks = measured.lacks(closure, bool(plus))
+        starts = [start for start in options.start if start in starts_of(theory)]
+        if not lacks and not starts:
+            lacks = f"it has no {' or '.join(options.start)} start"
+        if lacks:
+            notes.append(f"without {theory}: {lacks}")
             continue
-        for start in options.start:
-            if start in starts_of(theory):
-                yield compare(measured, theory=theory, start=start, lr_correction=in_steps)
+        found += [
+            compare(measured, theory=theory, start=start, lr_correction=in_steps)
+            for start in starts
+        ]
+    if not found:
+        raise ParameterError(f"nothing can be compared: {'; '.join(notes)}")
+    return replace(measured, notes=(*measured.notes, *notes)), found
 
 
 def report(measured: Measured, comparisons: Sequence[Comparison]) -> str:
@@ -234,12 +243,12 @@ def to_dict(measured: Measured, comparisons: Sequence[Comparison]) -> dict[str, 
 
 
 def _plain(value: Any) -> Any:
-    """Put None for the numbers that are not there (nan), which JSON cannot say."""
+    """Put None for the numbers that JSON cannot say: what is not there (nan), or is infinite."""
     if isinstance(value, dict):
         return {name: _plain(part) for name, part in value.items()}
     if isinstance(value, list):
         return [_plain(part) for part in value]
-    return None if isinstance(value, float) and math.isnan(value) else value
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 if __name__ == "__main__":

@@ -190,7 +190,7 @@ def lateness(
     def late(predicted: Array, measured: Array) -> float:
         theirs = first_half(measured_epoch, measured, scale)
         ours = first_half(theory_epoch, predicted, scale)
-        return ours / theirs - 1 if theirs > 0 else math.nan
+        return ours / theirs - 1 if theirs > 0 and ours > 0 else math.nan
 
     each = np.array([late(*pair) for pair in zip(predicted, measured, strict=True)])
     each = each[np.isfinite(each)]

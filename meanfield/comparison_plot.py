@@ -30,7 +30,21 @@ LABELS = {
     "rollout_accuracy": "rollout",
 }
 MOST_ROWS = 12
-DASHES = (style.SOLID, style.DASHED, style.DASHDOT, style.DOTTED)  # of the theories shown
+DASHES = (  # of the theories shown
+    style.SOLID, style.DASHED, style.DASHDOT, style.DOTTED, (0, (10, 3)), (0, (8, 2, 1, 2, 1, 2)),
+)  # fmt: skip
+
+
+def check(trainings: int, theories: int) -> None:
+    """Raise ParameterError for more than a plot can show."""
+    if trainings > MOST_ROWS:
+        raise ParameterError(
+            f"a plot has room for {MOST_ROWS} trainings, not {trainings}: name fewer files"
+        )
+    if theories > len(DASHES):
+        raise ParameterError(
+            f"a plot tells {len(DASHES)} theories apart, not {theories}: name fewer with --theory"
+        )
 
 
 def plot(
@@ -39,14 +53,11 @@ def plot(
     """Write the plot to ``path``, whole or not at all; its suffix chooses the format.
 
     Points are the mean over seeds, bands hold two thirds of them, lines are the theory averaged
-    over them; below, theory minus training with its standard error. Raises ParameterError for more
-    trainings than fit.
+    over them, from the first of the starts; below, theory minus training with its standard error.
+    Raises ParameterError for more trainings or theories than fit.
     """
     style.check(path)
-    if len(groups) > MOST_ROWS:
-        raise ParameterError(
-            f"a plot has room for {MOST_ROWS} trainings, not {len(groups)}: name fewer files"
-        )
+    check(len(groups), max(len({each.theory for each in comparisons}) for _, comparisons in groups))
     with style.drawing(8.2, 3.6 * len(groups)) as figure:
         rows = figure.subfigures(len(groups), 1, squeeze=False)[:, 0]
         for row, (measured, comparisons) in zip(rows, groups, strict=True):
@@ -65,10 +76,6 @@ def plot(
 def _row(row: SubFigure, measured: Measured, comparisons: Sequence[Comparison]) -> None:
     start = comparisons[0].start
     shown = [each for each in comparisons if each.start == start]
-    if len(shown) > len(DASHES):
-        raise ParameterError(
-            f"a plot tells {len(DASHES)} theories apart, not {len(shown)}: name fewer with --theory"
-        )
     above, below = row.subplots(2, len(PANELS), sharex=True, height_ratios=(3, 1))
     for upper, lower, (words, names) in zip(above, below, PANELS.items(), strict=True):
         for name in names:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from meanfield import attention, closures, generated
 from meanfield.attention import Heads, Planes, pair
 from meanfield.dynamics import System, gap_scale
-from meanfield.parameters import Parameters
+from meanfield.parameters import ParameterError, Parameters
 
 Array = NDArray[np.float64]
 
@@ -25,6 +25,24 @@ def logit_R(planes: Planes, p: Array) -> Array:
     """Return log R - log(1 - R), exact when either is almost 0; p: (..., d)."""
     R, missing, _ = attention.retrieval(planes, p)
     return np.asarray(np.log(R) - np.log(missing))
+
+
+def checked_overlap(parameters: Parameters, overlap: Any) -> Array:
+    """Return overlaps (58) as an array; ParameterError unless both u and v have a direction.
+
+    At 1 all permutations are equal, at the least they hit every state equally often.
+    """
+    N, K = parameters.N, parameters.K
+    found = np.asarray(overlap, float)
+    least = (K / N - 1) / (K - 1)
+    if not np.all((found > least + 1e-12) & (found >= 0) & (found < 1 - 1e-12)):
+        bad = found[~((found > least + 1e-12) & (found >= 0) & (found < 1 - 1e-12))].flat[0]
+        above = f"above {least:.6g}" if least >= 0 else "at least 0"
+        raise ParameterError(
+            f"overlap must be {above} and below 1 for N = {N}, K = {K}, not {bad:g}: these "
+            "permutations leave no room for fluctuations; follow the mean-field loss instead"
+        )
+    return found
 
 
 def system(
@@ -44,9 +62,12 @@ def system(
     Q0, S0, C: the start of the logic, numbers, or arrays (B,).
     overlap: of the vocabulary (58), a number or (B,): the loss then has the fluctuations of the
         logits to second order (X8). None: the mean-field loss.
+    Raises ParameterError for an overlap without fluctuations.
     pace: what the thermodynamic limit makes of the drive on attention.
     step: the learning rate of the gradient steps to follow (X7b); 0 for gradient flow.
     """
+    if overlap is not None:
+        overlap = checked_overlap(parameters, overlap)
     N, K = float(parameters.N), float(parameters.K)
     lead, d, half = heads.p.shape[:-1], parameters.d_head, parameters.d_head // 2
     U0 = Q0 - S0

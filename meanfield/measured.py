@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from meanfield import closures
 from meanfield.files import FileError, reading
-from meanfield.parameters import Parameters
+from meanfield.flow import checked_overlap
+from meanfield.parameters import ParameterError, Parameters
 from meanfield.runs import Run, files_in, read_run, vocabulary_overlap
 
 Array = NDArray[np.float64]
@@ -65,18 +66,31 @@ class Measured:
         """Number of seeds."""
         return len(self.seeds)
 
+    def lacks(self, closure: str, fluctuations: bool) -> str:
+        """Say what a theory needs and these files do not hold, or "" if there is nothing."""
+        if closure == closures.PER_SEED and self.q is None:
+            return f"{self.source} holds no q and k, which {closure} starts from"
+        if fluctuations and self.permutations is not None:
+            overlaps = vocabulary_overlap(self.permutations)
+            for seed, overlap in zip(self.seeds.tolist(), overlaps, strict=True):
+                try:
+                    checked_overlap(self.parameters, overlap)
+                except ParameterError as error:
+                    return f"seed {seed} of {self.source}: {error}"
+        return ""
+
     def start(self, index: int, closure: str, fluctuations: bool) -> dict[str, Any]:
         """Return the start of one of the seeds, as ``predict`` takes it for this closure.
 
-        Raises FileError if it needs what the file does not hold.
+        Raises FileError if it needs what the files do not hold.
         """
+        if lacks := self.lacks(closure, fluctuations):
+            raise FileError(lacks)
         found: dict[str, Any] = {f"{n}0": float(self.curves[n][index, 0]) for n in NEEDED}
         found["C"] = float(self.C[index])
         if closure in closures.ATTENTION:
             del found["R0"]  # it follows from query and key, or is that of a typical seed
-        if closure == closures.PER_SEED:
-            if self.q is None or self.k is None:
-                raise FileError(f"{self.source} holds no q and k, which {closure} starts from")
+        if closure == closures.PER_SEED and self.q is not None and self.k is not None:
             found |= {"q": self.q[index], "k": self.k[index]}
         if fluctuations and self.permutations is not None:
             found["permutations"] = self.permutations[index]
@@ -129,19 +143,27 @@ def read_foreign(path: str | os.PathLike[str]) -> Measured:
         if missing:
             raise ValueError(f"it holds no {', '.join(missing)}")
         given = {field.name for field in fields(Parameters)} & set(file.files)
-        epoch = np.asarray(file["epoch"], float)
-        if epoch.ndim != 1 or not epoch.size or epoch[0] != 0 or np.any(np.diff(epoch) <= 0):
+        epoch = _numbers(file, "epoch")
+        if epoch.ndim != 1 or epoch.size < 2 or epoch[0] != 0 or np.any(np.diff(epoch) <= 0):
             raise ValueError("its epochs do not increase from 0")
-        curves = {name: np.atleast_2d(file[name]) for name in CURVES if name in file.files}
-        B = len(curves["R"])
+        curves = {n: np.atleast_2d(_numbers(file, n)) for n in CURVES if n in file.files}
+        B = max(len(curves["R"]), 1)
         for name, curve in curves.items():
             if curve.shape != (B, len(epoch)):
                 raise ValueError(f"{name} has shape {curve.shape}, not {(B, len(epoch))}")
-            if not np.all(np.isfinite(curve)):
-                raise ValueError(f"{name} holds values that are not finite")
-        C = file["C"] if "C" in file.files else np.zeros(1)
-        vectors = {name: np.atleast_2d(file[name]) for name in "qk" if name in file.files}
+        if not np.all((curves["R"] > 0) & (curves["R"] < 1)):
+            raise ValueError("R leaves the range from 0 to 1")
+        C = _numbers(file, "C") if "C" in file.files else np.zeros(1)
+        C = C if C.ndim < 2 else C[:, 0]  # conserved, so the first value does
+        seeds = np.asarray(file["seeds"] if "seeds" in file.files else range(B))
+        if seeds.shape != (B,) or seeds.dtype.kind not in "iu" or len(set(seeds.tolist())) < B:
+            raise ValueError(f"seeds are not {B} different integers")
+        if C.shape not in ((), (1,), (B,)):
+            raise ValueError(f"C has shape {C.shape}, not {(B,)}")
         parameters = Parameters(**{name: file[name].item() for name in given})
+        vectors = {name: np.atleast_2d(_numbers(file, name)) for name in "qk" if name in file.files}
+        if len(vectors) == 1:
+            raise ValueError(f"it holds {next(iter(vectors))} but not the other of q and k")
         for name, vector in vectors.items():
             if vector.shape != (B, parameters.d_head):
                 raise ValueError(f"{name} has shape {vector.shape}, not {(B, parameters.d_head)}")
@@ -149,14 +171,22 @@ def read_foreign(path: str | os.PathLike[str]) -> Measured:
             source=os.fspath(path),
             parameters=parameters,
             training={},
-            seeds=np.asarray(file["seeds"] if "seeds" in file.files else range(B), np.int64),
+            seeds=seeds.astype(np.int64),
             epoch=epoch,
             curves=curves,
-            # conserved, so the first value does where there is one an epoch
-            C=np.broadcast_to(C if C.ndim < 2 else C[:, 0], B).astype(float),
-            **vectors,
+            C=np.array(np.broadcast_to(C, B)),
+            q=vectors.get("q"),
+            k=vectors.get("k"),
             notes=() if "C" in file.files else ("no C in the file: 0 is assumed",),
         )
+
+
+def _numbers(file: Any, name: str) -> Array:
+    """Return an array of finite real numbers; ValueError if it is none."""
+    values = np.asarray(file[name])
+    if values.dtype.kind not in "iuf" or not np.all(np.isfinite(values)):
+        raise ValueError(f"{name} holds values that are not finite real numbers")
+    return values.astype(float)
 
 
 def read(paths: Iterable[str | os.PathLike[str]]) -> list[Measured]:

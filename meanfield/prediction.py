@@ -282,15 +282,9 @@ def _overlap(
         if overlap is not None:
             raise ParameterError(f"overlap may not be given without fluctuations: {overlap!r}")
         return None
-    N, K = parameters.N, parameters.K
     if overlap is None:
-        return 1 / N
-    least = max((K / N - 1) / (K - 1), 0.0)  # K permutations agree at least so often
-    if not least < real("overlap", overlap) < 1:
-        raise ParameterError(
-            f"overlap must lie between {least:.6g} and 1 for N = {N}, K = {K}, not {overlap!r}"
-        )
-    return float(overlap)
+        return 1 / parameters.N
+    return float(flow.checked_overlap(parameters, real("overlap", overlap)))
 
 
 def _attention(

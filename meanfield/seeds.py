@@ -16,7 +16,7 @@ from scipy.special import logit
 
 from meanfield import attention, closures, dynamics, flow, generated, lock
 from meanfield.attention import FlowError, Heads, Planes
-from meanfield.dynamics import Curve
+from meanfield.dynamics import Curve, System
 from meanfield.parameters import ParameterError, Parameters
 from meanfield.quadrature import Batch
 
@@ -24,6 +24,7 @@ Array = NDArray[np.float64]
 
 SAMPLES, RNG_SEED = 400, 20260618  # of the spread over seeds, unless told otherwise
 CHUNK = 32  # seeds solved as one system
+PROBED, SAME_FACTOR = 16, 0.02  # seeds that tell whether fluctuations shift all onsets alike
 SHARES = (0.7, 0.8, 0.9, 1.0)  # of the mean size, between which the typical one is looked for
 MOST_FINE = 2**14  # actions times d_head: beyond, that in small steps would take too long
 LEAST_SHARE = 0.5  # below, an expansion to second order says nothing
@@ -45,12 +46,15 @@ def draw(parameters: Parameters, count: int, *, rng_seed: int = RNG_SEED) -> tup
     return q, k
 
 
-def onset_epochs(parameters: Parameters, q: Array, k: Array) -> Array:
+def onset_epochs(
+    parameters: Parameters, q: Array, k: Array, *, overlap: float | None = None
+) -> Array:
     """Return the epoch of R = 1/2 (T = 2: R = 3/4) of each seed from Q = S = C/N; q, k: (B, d).
 
     By quadrature along the flow, within a thousandth: twice, and where the two differ by more the
-    equations are solved. 0 where a seed starts beyond, inf where it does not come there in a
-    hundred times the linear closure's time. Raises ParameterError for too many actions and planes.
+    equations are solved, as they are with an overlap, for the loss with fluctuations. 0 where a
+    seed starts beyond, inf where it does not come there in a hundred times the linear closure's
+    time. Raises ParameterError for too many actions and planes.
     """
     rope, heads = planes(parameters), attention.heads(q, k)
     log_t, finer = (
@@ -63,14 +67,28 @@ def onset_epochs(parameters: Parameters, q: Array, k: Array) -> Array:
     with np.errstate(over="ignore"):  # later than float64 can say: inf
         found = np.where(R_end <= R, 0.0, np.exp(finer) / parameters.lr)
         longest = min(100 * float(np.exp(slow)), dynamics.LONGEST)
-    again = np.flatnonzero((R_end > R) & ~(np.abs(finer - log_t) < 1e-3))
+    exact = (np.abs(finer - log_t) < 1e-3) & (overlap is None)
+    again = np.flatnonzero((R_end > R) & ~exact)
     for chunk in np.array_split(again, 1 + again.size // CHUNK):
         if chunk.size:
             some = Heads(heads.p[chunk], heads.imbalance[chunk])
-            system = flow.system(parameters, rope, some, Q0=0.0, S0=0.0, C=0.0)
-            curve = dynamics.integrate(system, lr=parameters.lr, t_end=longest, rtol=flow.RTOL)
-            found[chunk] = _times(curve, R_end) / parameters.lr
+            system = flow.system(parameters, rope, some, Q0=0.0, S0=0.0, C=0.0, overlap=overlap)
+            found[chunk] = _locks_on(system, parameters, R_end, longest) / parameters.lr
     return found
+
+
+def _locks_on(system: System, parameters: Parameters, R_end: float, longest: float) -> Array:
+    """Return the training time at which R of each head is R_end, inf if not before ``longest``."""
+    curve, t_end = None, longest / 50
+    while curve is None or curve.end < longest:
+        curve = dynamics.integrate(
+            system, lr=parameters.lr, t_end=t_end, after=curve, rtol=flow.RTOL
+        )
+        times = _times(curve, R_end)
+        if np.all(np.isfinite(times)):
+            break
+        t_end = min(4 * t_end, longest)
+    return times
 
 
 def predict_seeds(
@@ -159,10 +177,27 @@ class Spread:
 
 
 def onset_spread(
-    parameters: Parameters, *, samples: int = SAMPLES, rng_seed: int = RNG_SEED
+    parameters: Parameters,
+    *,
+    samples: int = SAMPLES,
+    rng_seed: int = RNG_SEED,
+    overlap: float | None = None,
 ) -> Spread:
-    """Return how the onset epoch spreads over seeds drawn from the initialisation."""
-    onsets = onset_epochs(parameters, *draw(parameters, samples, rng_seed=rng_seed))
+    """Return how the onset epoch spreads over seeds drawn from the initialisation.
+
+    overlap: of the vocabulary, for the loss with fluctuations; None for the mean-field loss.
+    """
+    q, k = draw(parameters, samples, rng_seed=rng_seed)
+    onsets = onset_epochs(parameters, q, k)
+    if overlap is not None:
+        # as a rule fluctuations shift the onset of all seeds by one factor: found from a few
+        with_them = onset_epochs(parameters, q[:PROBED], k[:PROBED], overlap=overlap)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            factors = np.log(with_them / onsets[:PROBED])
+        if np.std(factors) < SAME_FACTOR:
+            onsets = onsets * np.exp(np.mean(factors))
+        else:
+            onsets = onset_epochs(parameters, q, k, overlap=overlap)
     low, median, high = np.quantile(onsets, (0.1, 0.5, 0.9), method="nearest")
     return Spread(samples, float(low), float(median), float(high))
 

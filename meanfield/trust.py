@@ -55,16 +55,17 @@ def words(closure: Closure, parameters: Parameters, *, measured: bool = False) -
     )
 
 
-def attention_words(closure: str, parameters: Parameters, *, samples: int) -> tuple[str, ...]:
+def attention_words(
+    closure: str, parameters: Parameters, *, samples: int, overlap: float | None
+) -> tuple[str, ...]:
     """Say what a prediction without a closure leaves out, a line each.
 
     samples: seeds to draw for the spread of the onset, told of a typical seed ("spectral").
+    overlap: as in ``Trajectory``.
     """
     if closure == closures.PER_SEED:
-        return (
-            "softmax attention of the query and key given, no closure; the logic is mean field",
-        )
-    spread = seeds.onset_spread(parameters, samples=samples)
+        return ("softmax attention of the query and key given, no closure",)
+    spread = seeds.onset_spread(parameters, samples=samples, overlap=overlap)
     what = "the onset" if parameters.T > 2 else "R = 3/4"
     if math.isfinite(spread.high):
         told = (

@@ -15,7 +15,7 @@ def concise(estimate: Estimate, *, sign: bool = False) -> str:
     value, error = estimate.value, estimate.error
     plus = "+" if sign else ""
     if not (math.isfinite(error) and error > 0):
-        return f"{value:{plus}.2g}"
+        return f"{float(f'{value:.2g}'):{plus}g}"
     power = math.floor(math.log10(error))
     if float(f"{error:.1e}") < 2 * 10.0**power:
         power -= 1
@@ -28,6 +28,6 @@ def concise(estimate: Estimate, *, sign: bool = False) -> str:
 def late(estimate: Estimate | None) -> str:
     """Return a relative lateness in words: "2.1(12) % late"."""
     if estimate is None:
-        return "not within the run"
+        return "beyond the run"
     percent = Estimate(100 * abs(estimate.value), 100 * estimate.error, estimate.seeds)
     return f"{concise(percent)} % {'late' if estimate.value > 0 else 'early'}"

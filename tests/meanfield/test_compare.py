@@ -165,7 +165,7 @@ def test_concise(value: float, error: float, told: str) -> None:
 def test_late_in_words() -> None:
     assert late(Estimate(-0.082, 0.031, 4)) == "8(3) % early"
     assert late(Estimate(0.082, 0.011, 4)) == "8.2(11) % late"
-    assert late(None) == "not within the run"
+    assert late(None) == "beyond the run"
 
 
 # --- the command ----------------------------------------------------------------------------------

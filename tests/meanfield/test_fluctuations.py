@@ -65,8 +65,8 @@ def test_they_fade_as_the_model_grows() -> None:
         ({"closure": "linear", "fluctuations": True}, "fluctuations and overlap need closure="),
         ({"closure": "linear", "overlap": 0.1}, "fluctuations and overlap need closure="),
         ({"fluctuations": False, "overlap": 0.1}, "overlap may not be given without fluctuations"),
-        ({"overlap": 1.0}, "overlap must lie between 0 and 1 for N = 8, K = 8, not 1.0"),
-        ({"overlap": 0.0}, "overlap must lie between 0 and 1 for N = 8, K = 8, not 0.0"),
+        ({"overlap": 1.0}, "overlap must be above 0 and below 1 for N = 8, K = 8, not 1: these"),
+        ({"overlap": 0.0}, "overlap must be above 0 and below 1 for N = 8, K = 8, not 0: these"),
         ({"overlap": float("nan")}, "overlap must be a finite number, not nan"),
         ({"permutations": GROUP}, 'permutations may only be given with variances="sampled"'),
         (
@@ -83,6 +83,28 @@ def test_what_cannot_be_is_refused(change: dict[str, Any], words: str) -> None:
     with pytest.raises(ParameterError) as caught:
         predict(P, **change)
     assert str(caught.value).startswith(words)
+
+
+def test_few_permutations_may_never_agree() -> None:
+    """With K < N an overlap of 0 leaves room; with K = N the permutations tile the states."""
+    p = Parameters(N=8, T=4, K=3, d_head=16)
+    assert np.all(np.isfinite(predict(p, overlap=0.0, **SHORT).S))
+    q, k = seeds.draw(p, 2)
+    curves = seeds.predict_seeds(p, q=q, k=k, epochs=[0.0, 50.0], overlap=[0.0, 0.2])
+    assert np.all(np.isfinite(curves.S))
+    with pytest.raises(ParameterError, match="overlap must be at least 0 and below 1 for N = 8"):
+        seeds.predict_seeds(p, q=q, k=k, epochs=[0.0, 50.0], overlap=[-0.1, 0.2])
+
+
+def test_the_spread_is_that_of_seeds_solved_with_fluctuations() -> None:
+    for p in (Parameters(N=20, T=10), Parameters(N=3, T=4, K=2)):
+        overlap = 1 / p.N
+        spread = seeds.onset_spread(p, samples=40, overlap=overlap)
+        q, k = seeds.draw(p, 40)
+        epochs = [0.0, 3 * spread.high]
+        onsets = seeds.predict_seeds(p, q=q, k=k, epochs=epochs, overlap=overlap).onset_epoch
+        low, high = np.quantile(onsets, (0.1, 0.9), method="nearest")
+        assert (spread.low, spread.high) == pytest.approx((low, high), rel=0.03)
 
 
 @pytest.mark.parametrize("closure", ["spectral", "linear"])

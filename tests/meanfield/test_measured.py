@@ -144,12 +144,19 @@ def test_without_C_nought_is_assumed_and_said(tmp_path: Path) -> None:
     [
         ({"R": None, "T": None}, "it holds no R, T"),
         ({"R": np.ones(4)}, r"R has shape \(1, 4\), not \(1, 3\)"),
-        ({"S": np.array([0.0, np.nan, 0.0])}, "S holds values that are not finite"),
+        ({"S": np.array([0.0, np.nan, 0.0])}, "S holds values that are not finite real numbers"),
         ({"epoch": np.array([0, 3, 3])}, "its epochs do not increase from 0"),
         ({"epoch": np.array([1, 2, 3])}, "its epochs do not increase from 0"),
         ({"N": 1}, "N must be between 2"),
-        ({"q": np.ones(5)}, r"q has shape \(1, 5\), not \(1, 64\)"),
-        ({"C": np.ones(5)}, "broadcast"),
+        ({"q": np.ones(5), "k": np.ones(5)}, r"q has shape \(1, 5\), not \(1, 64\)"),
+        ({"q": np.ones(64)}, "it holds q but not the other of q and k"),
+        ({"q": np.full(64, "x"), "k": np.ones(64)}, "q holds values that are not finite real num"),
+        ({"C": np.ones(5)}, r"C has shape \(5,\), not \(1,\)"),
+        ({"R": np.ones(3) * 1j}, "R holds values that are not finite real numbers"),
+        ({"R": np.ones((0, 3))}, r"R has shape \(0, 3\), not \(1, 3\)"),
+        ({"R": np.array([0.1, 0.5, 1.0])}, "R leaves the range from 0 to 1"),
+        ({"seeds": np.array([1, 2])}, "seeds are not 1 different integers"),
+        ({"epoch": np.zeros(1), **{n: np.ones(1) / 2 for n in "RQS"}}, "do not increase from 0"),
     ],
 )
 def test_a_foreign_file_that_cannot_be(tmp_path: Path, changed: Any, reason: str) -> None:
