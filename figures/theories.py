@@ -58,7 +58,7 @@ QUICK_SETS: dict[str, dict[str, Any]] = {
     "T6": {"N": 10, "K": 5, "T": 6, "d_head": 8, "rope_theta": 30.0, "lr": 4.0},
     "T8": {"N": 7, "K": 9, "T": 8, "d_head": 32, "rope_theta": 1e4, "lr": 6.0},
 }
-QUICK_DATA = {"n_train": 1024, "n_test": 512}
+QUICK_DATA: dict[str, Any] = {"n_train": 1024, "n_test": 512}
 
 # Shape for the attention, colour for the theory; filled where the logits fluctuate.
 MARKS: dict[str, tuple[str, str]] = {
@@ -117,7 +117,7 @@ def batches(*, quick: bool) -> dict[str, Batch]:
     """The main training, at full size only, and one of each other model."""
     result = {} if quick else {MAIN: main_batch(quick=False)}
     for name, changed in (QUICK_SETS if quick else SETS).items():
-        data = QUICK_DATA if quick else {}
+        data: dict[str, Any] = QUICK_DATA if quick else {}
         short = batch(seeds=QUICK_SEEDS if quick else SEEDS, epochs=1, **changed, **data)
         result[name] = lasting(short, horizon(short.parameters))
     return result
@@ -313,14 +313,14 @@ def _beside(axes: Axes, place: int, each: Model) -> None:
     for name, late in each.expected.items():
         x, half = _at(place, name), 0.45 * APART
         axes.plot([x - half, x + half], 2 * [100 * late], color=style.BLACK, lw=1.6, zorder=4)
-    late = per_cent(each.median)
-    axes.errorbar(_at(place, MEDIAN), late.value, np.nan_to_num(late.error), fmt="x", ms=4, mew=1.2,
+    median = per_cent(each.median)
+    axes.errorbar(_at(place, MEDIAN), median.value, np.nan_to_num(median.error), fmt="x", ms=4, mew=1.2,
                   color=style.BLACK, elinewidth=0.8)  # fmt: skip
 
 
 def _legend() -> list[Line2D]:
     more = FLUCTUATIONS.replace("+", "+ ")
-    black = {"ls": "", "color": style.BLACK}
+    black: dict[str, Any] = {"ls": "", "color": style.BLACK}
     return [
         *(
             Line2D([], [], ls="", label=name.replace(FLUCTUATIONS, f" {more}"), **_look(name))
