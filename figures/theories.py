@@ -314,8 +314,8 @@ def _beside(axes: Axes, place: int, each: Model) -> None:
         x, half = _at(place, name), 0.45 * APART
         axes.plot([x - half, x + half], 2 * [100 * late], color=style.BLACK, lw=1.6, zorder=4)
     median = per_cent(each.median)
-    axes.errorbar(_at(place, MEDIAN), median.value, np.nan_to_num(median.error), fmt="x", ms=4, mew=1.2,
-                  color=style.BLACK, elinewidth=0.8)  # fmt: skip
+    axes.errorbar(_at(place, MEDIAN), median.value, np.nan_to_num(median.error), fmt="x", ms=4,
+                  mew=1.2, color=style.BLACK, elinewidth=0.8)  # fmt: skip
 
 
 def _legend() -> list[Line2D]:
@@ -386,9 +386,25 @@ def _caption(models: Mapping[str, Model]) -> str:
         f"{min(by_closure):+.0f} to {max(by_closure):+.0f} %; measured minus expected is "
         f"{concise(average(np.array(off)), sign=True)} points on average, "
         f"{np.sqrt(np.mean(np.square(off))):.2g} in the root mean square. "
+        "Where query and key of the seed are known, fluctuations are what is left to know; size "
+        f"of the error, averaged over models: {_gain(models)}. "
         "Crosses: the spectral theory from its nominal start against the median seed, "
         f"{min(medians):+.2g} to {max(medians):+.2g} %, {concise(average(np.array(medians)))} % on "
         "average."
+    )
+
+
+def _gain(models: Mapping[str, Model]) -> str:
+    """Return the size of each row's value of one seed's theory, without and with fluctuations."""
+
+    def size(panel: Panel, theory: str) -> str:
+        mean = np.mean([_size(panel.of(each.scores[theory]), panel) for each in models.values()])
+        return f"{mean:.2g}" + " %" * panel.signed
+
+    own = closures.PER_SEED
+    return ", ".join(
+        f"{panel.words} {size(panel, own)} without and {size(panel, own + FLUCTUATIONS)} with"
+        for panel in PANELS.values()
     )
 
 

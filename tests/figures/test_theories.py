@@ -164,6 +164,8 @@ def test_the_numbers_said() -> None:
     assert "+2.5 to +2.5 %" in caption
     assert "row by row: linear 2, 1, 2, 2, 2; quadratic 2, 2, 2, 2, 2; spectral 2" in caption
     assert "per-seed with fluctuations 2, 2, 2, 2, 2." in caption
+    assert "onset 0.5 % without and 0.5 % with, rollouts 0.9 % without" in caption
+    assert "$S$ 4 % without and 4 % with, next token 0.019 without and 0.019 with." in caption
     assert "on 1 that none of them was tuned on (4 seeds each)" in caption
 
 
