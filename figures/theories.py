@@ -126,8 +126,8 @@ def batches(*, quick: bool) -> dict[str, Batch]:
 @cache
 def horizon(parameters: Parameters) -> int:
     """Return how many epochs to train: some more than the typical seed needs to saturate."""
-    saturated = predict(parameters, closure=closures.SPECTRAL).saturation_epoch
-    return 10 * round(LENGTH * (saturated or math.nan) / 10)
+    typical = predict(parameters, closure=closures.SPECTRAL, fluctuations=False)
+    return 10 * round(LENGTH * (typical.saturation_epoch or math.nan) / 10)
 
 
 def score(measured: Measured, comparison: Comparison) -> Score:
@@ -155,10 +155,12 @@ def scores(measured: Measured) -> dict[str, Score]:
 def against_median(run: Run) -> Estimate:
     """Return how late the spectral theory, from its nominal start, is against the median seed.
 
-    The standard error is that of the median of normal deviates.
+    With fluctuations, in gradient steps. The standard error is that of the median of normal deviates.
     """
-    theory = predict(run.parameters, closure=closures.SPECTRAL, lr_correction=True).onset_epoch
-    late = (theory or math.nan) / onset.measured(run) - 1
+    theory = predict(
+        run.parameters, closure=closures.SPECTRAL, fluctuations=True, lr_correction=True
+    )
+    late = (theory.onset_epoch or math.nan) / onset.measured(run) - 1
     mean = average(late)
     return Estimate(float(np.nanmedian(late)), math.sqrt(math.pi / 2) * mean.error, mean.seeds)
 
@@ -388,7 +390,8 @@ def _caption(models: Mapping[str, Model]) -> str:
         f"{np.sqrt(np.mean(np.square(off))):.2g} in the root mean square. "
         "Where query and key of the seed are known, fluctuations are what is left to know; size "
         f"of the error, averaged over models: {_gain(models)}. "
-        "Crosses: the spectral theory from its nominal start against the median seed, "
+        "Crosses: the spectral theory with fluctuations, from its nominal start, against the "
+        "median seed, "
         f"{min(medians):+.2g} to {max(medians):+.2g} %, {concise(average(np.array(medians)))} % on "
         "average."
     )
