@@ -57,7 +57,7 @@ def main() -> int:
             return dynamics.solve(p, closure, start, rate=rate, t_end=600.0 * p.lr)
 
         print(f"solve to epoch 600, {closure.name:9}  {least(solve):.1f} ms, {solve().nfev} calls")
-    print(f"predict()                      {least(lambda: predict(p)):.1f} ms")
+    print(f"predict(), linear              {least(lambda: predict(p, closure='linear')):.1f} ms")
     print(f"which closure to trust         {least(lambda: trust.words(closures.LINEAR, p)):.1f} ms")
     q, k = seeds.draw(p, 64)
     epochs = np.arange(0.0, 701.0, 10.0)

@@ -36,7 +36,7 @@ def main() -> int:
         onsets = np.concatenate([seeds.onset_epochs(p, q, k) for q, k in draws])
         low, median, high = np.quantile(onsets, (0.1, 0.5, 0.9))
         error = math.sqrt(math.pi / 2 / len(onsets)) * float(np.std(np.log(onsets)))
-        own = predict(p, closure="spectral", points=2).onset_epoch
+        own = predict(p, fluctuations=False, points=2).onset_epoch
         off, mean_off = own / median - 1, math.exp(lock.softmax_lock(p).log_t) / p.lr / median - 1
         missed += abs(off) > TARGET + 2 * error
         print(

@@ -32,7 +32,7 @@ def draw(runs: Mapping[str, Run]) -> Drawn:
     true, mean_field = measured.curves["loss"], run.mean_field_loss[kept]
     own_margin = (run.correct_logit - run.other_logit)[kept]
     own = np.asarray(generated.loss(own_margin, parameters.N))
-    theory = predict(parameters, epochs=epoch)
+    theory = predict(parameters, closure="linear", epochs=epoch)
     panels = {f"seed {measured.seeds[0]}": slice(1), f"mean of {len(true)} seeds": slice(None)}
     with style.drawing(7.0, 3.8) as canvas:
         above, below = canvas.subplots(2, 2, sharex=True, sharey="row", height_ratios=(3, 1.4))

@@ -34,7 +34,7 @@ def draw(runs: Mapping[str, Run]) -> Drawn:
     """R on the left, Q and S on the right; below, theory minus simulation."""
     measured = of_run(runs["run"], "the run")
     parameters, epoch = measured.parameters, measured.epoch
-    theory = predict(parameters, epochs=epoch)
+    theory = predict(parameters, closure="linear", epochs=epoch)
     against = compare(measured, theory="linear", start="nominal")
     with style.drawing(7.0, 3.6) as canvas:
         above, below = canvas.subplots(2, 2, sharex=True, height_ratios=(3, 1))

@@ -37,7 +37,10 @@ def draw(runs: Mapping[str, Run]) -> Drawn:
     """
     measured = of_run(runs["run"], "the run")
     parameters, epoch = measured.parameters, measured.epoch
-    theory = {name: predict(parameters, epochs=epoch, variances=name) for name in VARIANCES}
+    theory = {
+        name: predict(parameters, closure="linear", epochs=epoch, variances=name)
+        for name in VARIANCES
+    }
     with style.drawing(7.0, 3.8) as canvas:
         above, below = canvas.subplots(2, 2, sharex=True, height_ratios=(3, 1))
         for upper, lower, (name, words) in zip(above, below, PANELS.items(), strict=True):

@@ -109,14 +109,16 @@ def parser() -> argparse.ArgumentParser:
     theory = result.add_argument_group("theory")
     theory.add_argument(
         "--closure",
-        default="linear",
-        metavar="|".join((*closures.CLOSURES, *closures.ATTENTION)),
-        help="what stands for the attention gradient (default: linear)",
+        default="spectral",
+        metavar="|".join((*closures.ATTENTION, *closures.CLOSURES)),
+        help="what stands for the attention gradient (default: spectral, the softmax attention of "
+        "a typical seed; the paper's closure is linear)",
     )
     theory.add_argument(
         "--fluctuations",
-        action="store_true",
-        help="keep the fluctuations of the logits in the loss (spectral and per-seed)",
+        action=argparse.BooleanOptionalAction,
+        help="keep the fluctuations of the logits in the loss (default: with spectral and "
+        "per-seed, which alone have them)",
     )
     theory.add_argument(
         "--lr-correction",
@@ -261,7 +263,7 @@ def _given(options: argparse.Namespace) -> tuple[Parameters, dict[str, Any]]:
         del start["R0"]
     if options.variances == "sampled":
         start["permutations"] = run.permutations[seed]
-    if options.fluctuations:
+    if options.closure in closures.ATTENTION and options.fluctuations is not False:
         start["overlap"] = float(vocabulary_overlap(run.permutations[seed]))
     if options.closure == closures.PER_SEED:
         start |= {"q": run.q_start[seed], "k": run.k_start[seed]}

@@ -152,14 +152,12 @@ def predictions(
     further = np.arange(last + step, BEYOND * last, step)
     epochs = np.concatenate([measured.epoch, further])
     closure = theory.removesuffix(FLUCTUATIONS)
+    fluctuations = closure != theory
     options: dict[str, Any] = {"epochs": epochs, "lr_correction": lr_correction}
-    if closure != theory:
-        options |= {"fluctuations": True, "variances": "sampled"}
+    options |= {"fluctuations": fluctuations, "variances": "sampled" if fluctuations else "theory"}
     starts: list[dict[str, Any]] = [{}]
     if start == "measured":
-        starts = [
-            measured.start(seed, closure, closure != theory) for seed in range(measured.count)
-        ]
+        starts = [measured.start(seed, closure, fluctuations) for seed in range(measured.count)]
     return [predict(measured.parameters, closure=closure, **options, **each) for each in starts]
 
 

@@ -31,14 +31,14 @@ def predict(
     *,
     epochs: float | ArrayLike | None = None,
     points: int = 401,
-    closure: Any = "linear",
+    closure: Any = "spectral",
     R0: float | None = None,
     Q0: float | None = None,
     S0: float | None = None,
     C: float | None = None,
     q: ArrayLike | None = None,
     k: ArrayLike | None = None,
-    fluctuations: bool = False,
+    fluctuations: bool | None = None,
     overlap: float | None = None,
     lr_correction: bool = False,
     variances: str = "theory",
@@ -52,14 +52,15 @@ def predict(
     epochs: where the curve ends, or an ascending array of the very epochs wanted; None: past
         saturation, as far as it comes in reasonable time.
     points: number of epochs in the curve, evenly spaced from 0, unless they are given one by one.
-    closure: "linear" (71), "quadratic" (70), or a SymPy expression G(R, ...) of your own; or no
-        closure but the softmax attention itself (X5), "spectral" from the start of a typical seed,
-        "per-seed" from the query q and the key k of one.
+    closure: no closure but the softmax attention itself (X5), "spectral" from the start of a
+        typical seed, "per-seed" from the query q and the key k of one; or the paper's "linear"
+        (71), or "quadratic" (70), or a SymPy expression G(R, ...) of your own.
     R0, Q0, S0, C: the measured start; nominally R0 = 1/T, C = 0 and Q0 = S0 = C/N. With "spectral"
         and "per-seed" R0 is not for you to choose.
     q, k: query and key at the start, shape (d_head,), RoPE plane r the entries r and r + d_head/2.
-    fluctuations: keep the fluctuations of the logits in the loss, to second order (X8); with
-        "spectral" and "per-seed" only. overlap: then that of the vocabulary (58), 1/N unless given.
+    fluctuations: keep the fluctuations of the logits in the loss, to second order (X8); only with
+        "spectral" and "per-seed", where it is the default. overlap: then that of the vocabulary
+        (58), 1/N unless given.
     lr_correction: follow gradient steps of size lr, to first order, instead of gradient flow (X7).
     variances: "theory" for Gaussian logits with the variances of the mean-field solution,
         "constant" for sigma_c and sigma_o all along, which are those of the initialisation unless
@@ -77,8 +78,8 @@ def predict(
     if isinstance(closure, str) and closure in closures.ATTENTION:
         if R0 is not None:
             raise ParameterError(
-                f'R0 may not be given with closure="{closure}", where it follows from query and '
-                f"key, not {R0!r}"
+                f'R0 = {R0!r} may not be given with closure="{closure}", where it follows from '
+                'query and key; give it with closure="linear"'
             )
         overlap = _overlap(parameters, fluctuations, overlap)
         model = _attention(parameters, closure, q, k, overlap=overlap, pace=pace, step=step)
@@ -275,11 +276,13 @@ def _closed(parameters: Parameters, closure: Any, *, pace: float, step: float) -
     return _Model(chosen.name, rate, None, system, chosen, dynamics.RTOL)
 
 
-def _overlap(parameters: Parameters, fluctuations: bool, overlap: float | None) -> float | None:
+def _overlap(
+    parameters: Parameters, fluctuations: bool | None, overlap: float | None
+) -> float | None:
     """Return the overlap to follow the fluctuations with, None without them."""
-    if not fluctuations:
+    if fluctuations is not None and not fluctuations:
         if overlap is not None:
-            raise ParameterError(f"overlap may only be given with fluctuations, not {overlap!r}")
+            raise ParameterError(f"overlap may not be given without fluctuations: {overlap!r}")
         return None
     N, K = parameters.N, parameters.K
     if overlap is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
 import numpy as np
 import pytest
@@ -10,12 +11,13 @@ from synthetic_runs import locking, synthetic
 
 from figures import robustness
 from figures.robustness import MAIN, PANELS
-from meanfield import style
+from meanfield import prediction, style
 from meanfield.comparison import Estimate
 from meanfield.parameters import Parameters
-from meanfield.prediction import predict
 from meanfield.runs import Run
 from meanfield.words import concise
+
+predict = partial(prediction.predict, closure="linear")  # the paper's, unless a test says otherwise
 
 SIZES = {"N": 5, "T": 4, "K": 6, "d_head": 8}
 EPOCH = np.arange(0, 400, 4)

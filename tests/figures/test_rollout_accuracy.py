@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import numpy as np
 import pytest
@@ -10,9 +11,11 @@ from small_runs import P, assert_no_words_overlap, line_like, trained
 
 from figures.drawing import Drawn
 from figures.rollout_accuracy import draw, rise
-from meanfield import predict
+from meanfield import prediction
 from meanfield.comparison import jackknife
 from meanfield.words import concise
+
+predict = partial(prediction.predict, closure="linear")  # the paper's, unless a test says otherwise
 
 
 @pytest.fixture(scope="module")

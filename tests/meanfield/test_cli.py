@@ -25,7 +25,7 @@ def command(*arguments):
 
 
 def test_the_command_prints_a_report_and_no_warning():
-    done = command(*SMALL)
+    done = command(*SMALL, "--closure", "linear")
     assert (done.returncode, done.stderr) == (0, "")
     for said in (
         "N = 20",
@@ -71,7 +71,8 @@ assert not heavy, heavy
 
 
 def test_json_is_all_that_is_printed(capsys):
-    assert cli.main([*SMALL, "--json", "--points", "5", "--epochs", "400"]) == 0
+    arguments = [*SMALL, "--closure", "linear", "--json", "--points", "5", "--epochs", "400"]
+    assert cli.main(arguments) == 0
     values = json.loads(capsys.readouterr().out)
     assert values["epoch"] == [0, 100, 200, 300, 400]
     assert len(values["R"]) == 5
@@ -117,7 +118,7 @@ def test_every_option_reaches_the_prediction(capsys):
 
 
 def test_a_measured_start_and_a_caveat_are_told(capsys):
-    few = ["--N", "10", "--K", "2", "--T", "10"]
+    few = ["--N", "10", "--K", "2", "--T", "10", "--closure", "linear"]
     assert cli.main([*few, "--R0", "0.11"]) == 0
     printed = capsys.readouterr().out
     assert "judged from the nominal start, not the one given, against" in printed
@@ -137,9 +138,10 @@ def test_files_are_written(tmp_path, capsys):
 
 
 def test_spectral_tells_the_spread_over_seeds(capsys):
-    assert cli.main([*SMALL, "--closure", "spectral", "--samples", "50"]) == 0
+    assert cli.main([*SMALL, "--samples", "50"]) == 0  # the default closure
     printed = capsys.readouterr().out
-    assert "closure spectral\n  softmax attention of a typical seed, no closure" in printed
+    assert "closure spectral, loss with fluctuations\n" in printed
+    assert "  softmax attention of a typical seed, no closure" in printed
     told = re.search(r"80 % of seeds between epoch (\d+) and (\d+), median \d+ \(50 drawn", printed)
     onset = re.search(r"attention onset  epoch ([\d.]+) ", printed)
     low, high = map(int, told.groups())
@@ -162,7 +164,7 @@ def run_file(tmp_path_factory):
         epoch=epochs,
         **zeros,
         attention=np.zeros((2, 2, 4, 4)),
-        permutations=np.zeros((2, 5, 5), np.uint16),
+        permutations=np.array([[np.roll(range(5), (1, 3, 1, 0, 2)[k]) for k in range(5)]] * 2),
         q_start=q,
         k_start=k,
         q_end=q,
@@ -182,9 +184,10 @@ def test_a_seed_of_a_run_file_is_the_start(run_file, closure, capsys):
     values = json.loads(capsys.readouterr().out)
     assert values["parameters"]["lr"] == 0.5
     assert (values["start"]["Q"], values["start"]["S"], values["start"]["C"]) == (0.1, 0.0, 0.3)
+    overlap = float(runs.vocabulary_overlap(run.permutations[1]))
     attention = {
-        "per-seed": {"q": run.q_start[1], "k": run.k_start[1]},
-        "spectral": {},
+        "per-seed": {"q": run.q_start[1], "k": run.k_start[1], "overlap": overlap},
+        "spectral": {"overlap": overlap},
         "linear": {"R0": 0.25},
     }[closure]
     own = predict(
@@ -199,6 +202,7 @@ def test_a_seed_of_a_run_file_is_the_start(run_file, closure, capsys):
         lr_correction=True,
     )
     assert values["R"] == own.R.tolist()
+    assert values["overlap"] == attention.get("overlap")
 
 
 @pytest.mark.parametrize(

@@ -7,16 +7,19 @@ import math
 import subprocess
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy.special import logit
 
-from meanfield import ParameterError, Parameters, compare, comparison, predict
+from meanfield import ParameterError, Parameters, compare, comparison, prediction
 from meanfield.comparison import Estimate, deviation, first_half, jackknife, lateness
 from meanfield.measured import CURVES, Measured
 from meanfield.words import concise, late
+
+predict = partial(prediction.predict, closure="linear")  # the paper's, unless a test says otherwise
 
 P = Parameters(N=8, T=4)
 EPOCH = np.arange(0.0, 160.0, 4.0)
@@ -184,7 +187,8 @@ def command(*arguments: object) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_command_prints_tables(tmp_path: Path) -> None:
-    done = command(foreign_file(tmp_path / "mine.npz"))
+    few = ["--theory", "linear,quadratic,spectral"]
+    done = command(foreign_file(tmp_path / "mine.npz"), *few)
     assert (done.returncode, done.stderr) == (0, "")
     for said in (
         "N = 8  T = 4  K = 8",
@@ -192,7 +196,8 @@ def test_the_command_prints_tables(tmp_path: Path) -> None:
         "rms, seed",
         "largest, mean",
         "onset",
-        "spectral+fluctuations",
+        "quadratic",
+        "spectral",
         "Theory minus training",
     ):
         assert said in done.stdout
@@ -202,7 +207,7 @@ def test_the_command_knows_no_torch(tmp_path: Path) -> None:
     foreign_file(tmp_path / "mine.npz")
     program = (
         "import sys; from meanfield import compare;"
-        f"compare.main([{str(tmp_path / 'mine.npz')!r}]);"
+        f"compare.main([{str(tmp_path / 'mine.npz')!r}, '--theory', 'linear']);"
         "print({'torch', 'sympy', 'matplotlib'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
@@ -226,7 +231,7 @@ def test_json_says_what_the_functions_find(tmp_path: Path, capsys) -> None:
 def test_a_single_seed_has_no_error_and_json_says_null(tmp_path: Path, capsys) -> None:
     one = measured_like(STARTS[:1])
     np.savez(tmp_path / "one.npz", N=P.N, T=P.T, epoch=EPOCH, C=one.C, **one.curves)
-    compare.main([str(tmp_path / "one.npz"), "--json"])
+    compare.main([str(tmp_path / "one.npz"), "--json", "--theory", "linear,quadratic"])
     (group,) = json.loads(capsys.readouterr().out)
     assert group["comparisons"][1]["deviations"]["R"]["rms_seed"]["error"] is None
 
@@ -235,7 +240,7 @@ def test_plot(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     path = foreign_file(tmp_path / "mine.npz")
     for suffix, start in (("png", b"\x89PNG"), ("pdf", b"%PDF")):
-        done = command(path, "--plot", tmp_path / f"c.{suffix}")
+        done = command(path, "--theory", "linear,spectral", "--plot", tmp_path / f"c.{suffix}")
         assert (done.returncode, done.stderr) == (0, "")
         assert (tmp_path / f"c.{suffix}").read_bytes().startswith(start)
 

@@ -1,6 +1,7 @@
 """Softmax attention without a closure, against the flow of all weights by plain T x T sums."""
 
 import math
+from functools import partial
 
 import mpmath
 import numpy as np
@@ -16,9 +17,11 @@ from meanfield import (
     flow,
     generated,
     lock,
-    predict,
+    prediction,
     seeds,
 )
+
+predict = partial(prediction.predict, fluctuations=False)  # of the mean-field loss
 
 SMALL = Parameters(N=7, K=5, T=4, d_head=6, lr=3.0, rope_theta=20.0)
 LOGIC = {"Q0": 0.05, "S0": 0.2, "C": 0.9}  # the gap Q - S starts below 0: R falls before it rises
@@ -391,9 +394,12 @@ GOOD = {"q": np.ones(64), "k": np.ones(64)}
         ({"closure": "per-seed", "q": np.ones(64)}, 'closure="per-seed" needs q and k, but k is'),
         (
             {"closure": "per-seed", **GOOD, "R0": 0.1},
-            'R0 may not be given with closure="per-seed", where it follows from query and key, not',
+            'R0 = 0.1 may not be given with closure="per-seed", where it follows from query',
         ),
-        ({"closure": "spectral", "R0": 0.1}, 'R0 may not be given with closure="spectral", where'),
+        (
+            {"closure": "spectral", "R0": 0.1},
+            'R0 = 0.1 may not be given with closure="spectral", where',
+        ),
         ({"closure": "spectral", **GOOD}, 'q and k may only be given with closure="per-seed", not'),
         ({"closure": "linear", **GOOD}, 'q and k may only be given with closure="per-seed", not'),
         (

@@ -1,5 +1,6 @@
 import dataclasses
 import math
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -7,9 +8,19 @@ import pytest
 import sympy as sp
 from scipy.special import logit
 
-from meanfield import ParameterError, Parameters, accuracy, closures, dynamics, generated, predict
+from meanfield import (
+    ParameterError,
+    Parameters,
+    accuracy,
+    closures,
+    dynamics,
+    generated,
+    prediction,
+)
 from meanfield.dynamics import SolverError
 from meanfield.quadrature import predict_many
+
+predict = partial(prediction.predict, closure="linear")  # the paper's, unless a test says otherwise
 
 DEFAULT = Parameters(N=20, T=10)
 
@@ -282,7 +293,10 @@ def test_a_closure_of_ones_own():
         ({"points": 2.0}, "points must be an integer of at least 2, not 2.0"),
         ({"R0": 0.0}, "R0 must lie strictly between 0 and 1, not 0.0"),
         ({"Q0": math.inf}, "Q0 must be a finite number, not inf"),
-        ({"variances": "fitted"}, 'variances must be "theory" or "constant", not \'fitted\''),
+        (
+            {"variances": "fitted"},
+            'variances must be "theory", "constant" or "sampled", not \'fitted\'',
+        ),
         ({"sigma_c": 0.1}, 'sigma_c and sigma_o may only be given with variances="constant"'),
         ({"sigma_o": -1.0, "variances": "constant"}, "sigma_o must be at least 0, not -1.0"),
     ],

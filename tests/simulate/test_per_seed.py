@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 
-from meanfield import Parameters, predict
+from meanfield import Parameters, prediction
 from meanfield.runs import Run
 from meanfield.seeds import predict_seeds
 from simulate.settings import Training
 from simulate.train import train
+
+predict = partial(prediction.predict, fluctuations=False)  # of the mean-field loss
 
 MODEL = Parameters(N=20, T=5, d_head=32, lr=4.0)
 
