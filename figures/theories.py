@@ -155,7 +155,7 @@ def scores(measured: Measured) -> dict[str, Score]:
 def against_median(run: Run) -> Estimate:
     """Return how late the spectral theory, from its nominal start, is against the median seed.
 
-    With fluctuations, in gradient steps. The standard error is that of the median of normal deviates.
+    With fluctuations, in gradient steps. The standard error is that of a median of normal deviates.
     """
     theory = predict(
         run.parameters, closure=closures.SPECTRAL, fluctuations=True, lr_correction=True
@@ -372,8 +372,9 @@ def _caption(models: Mapping[str, Model]) -> str:
     by_closure = [100 * late for each in models.values() for late in each.expected.values()]
     medians = [100 * each.median.value for each in models.values()]
     aims = ", ".join(f"{panel.aim:g}{' %' * panel.signed}" for panel in PANELS.values())
+    main = "the main model and on " if MAIN in models else "models, "
     return (
-        f"How right each theory is, on the main model and on {len(models) - 1} that none of them "
+        f"How right each theory is, on {main}{len(models) - (MAIN in models)} that none of them "
         f"was tuned on ({' or '.join(map(str, sorted(counts)))} seeds each), from each seed's "
         "measured start, in gradient steps. From the top: root mean square error of $R$ over the "
         "curve of a single seed; how late attention locks on ($R=1/2$) and rollouts come to "
