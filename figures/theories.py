@@ -372,11 +372,12 @@ def _caption(models: Mapping[str, Model]) -> str:
     by_closure = [100 * late for each in models.values() for late in each.expected.values()]
     medians = [100 * each.median.value for each in models.values()]
     aims = ", ".join(f"{panel.aim:g}{' %' * panel.signed}" for panel in PANELS.values())
-    main = "the main model and on " if MAIN in models else "models, "
+    main = "the main model and on " if MAIN in models else ""
     return (
-        f"How right each theory is, on {main}{len(models) - (MAIN in models)} that none of them "
-        f"was tuned on ({' or '.join(map(str, sorted(counts)))} seeds each), from each seed's "
-        "measured start, in gradient steps. From the top: root mean square error of $R$ over the "
+        f"How right each theory is, on {main}{len(models) - (MAIN in models)} models that no "
+        f"theory was tuned on ({' or '.join(map(str, sorted(counts)))} seeds each), from each "
+        "seed's measured start, in gradient steps. From the top: root mean square error of $R$ "
+        "over the "
         "curve of a single seed; how late attention locks on ($R=1/2$) and rollouts come to "
         "accuracy 1/2, mean and standard error over seeds, thin lines: standard deviation over "
         "seeds; theory over simulation less one, of $S$ at the end, averaged over seeds; "

@@ -166,7 +166,7 @@ def test_the_numbers_said() -> None:
     assert "per-seed with fluctuations 2, 2, 2, 2, 2." in caption
     assert "onset 0.5 % without and 0.5 % with, rollouts 0.9 % without" in caption
     assert "$S$ 4 % without and 4 % with, next token 0.019 without and 0.019 with." in caption
-    assert "on the main model and on 1 that none of them was tuned on (4 seeds each)" in caption
+    assert "on the main model and on 1 models that no theory was tuned on (4 seeds each)" in caption
 
 
 def test_what_is_never_reached_is_not_drawn() -> None:
