@@ -13,6 +13,7 @@ from figures import (
     robustness,
     rollout_accuracy,
     setup_schematic,
+    theories,
 )
 from figures.drawing import Figure
 from meanfield.parameters import ParameterError
@@ -31,6 +32,7 @@ FIGURES: tuple[Figure, ...] = (
     attention_gradient.FIGURE,
     exact_solution.FIGURE,
     phase_diagram.FIGURE,
+    theories.FIGURE,
 )
 
 

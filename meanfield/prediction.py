@@ -21,6 +21,7 @@ from meanfield.trajectory import Trajectory
 Array = NDArray[np.float64]
 Error = Callable[[Any], Array]
 
+COUNTED = 1e-4  # relative error of the times of events where accuracies are counted
 SATURATED = 0.01  # rollout error at which training is called saturated
 LONGEST = 4**10  # times the estimated onset: no horizon is chosen beyond it
 
@@ -130,7 +131,8 @@ def predict(
             return math.log(goal) - np.log(rollout_error(curve, t))
 
         with np.errstate(divide="ignore"):  # no error left at all
-            t = _first_zero(above, steps, math.log(goal) - np.log(wrong_at_steps))
+            rtol = COUNTED if variances == "sampled" else 1e-12
+            t = _first_zero(above, steps, math.log(goal) - np.log(wrong_at_steps), rtol=rtol)
         return None if t is None else t / parameters.lr
 
     epoch = np.linspace(0.0, end, points) if wanted is None else wanted
@@ -377,7 +379,9 @@ def _steps(curve: Curve, t_end: float) -> Array:
     return np.append(steps[steps < t_end], t_end)
 
 
-def _first_zero(f: Callable[[float], Any], steps: Array, at_steps: Array) -> float | None:
+def _first_zero(
+    f: Callable[[float], Any], steps: Array, at_steps: Array, *, rtol: float = 1e-12
+) -> float | None:
     """Return the first time at which f is no longer negative, None if there is none.
 
     steps: times close enough for f not to change sign twice in between; at_steps: f there.
@@ -388,4 +392,4 @@ def _first_zero(f: Callable[[float], Any], steps: Array, at_steps: Array) -> flo
     right = int(reached[0])
     if right == 0 or at_steps[right] == 0:
         return float(steps[right])
-    return float(brentq(lambda t: float(f(t)), steps[right - 1], steps[right], rtol=1e-12))
+    return float(brentq(lambda t: float(f(t)), steps[right - 1], steps[right], rtol=rtol))

@@ -80,9 +80,11 @@ def _right(
     step, state = rng.integers(T, size=n), rng.integers(N, size=n)
     chosen = permutations[:, state].T  # (n, K), where each action would lead
     reached = np.take_along_axis(chosen, actions, 1)  # (n, T)
-    hits = np.zeros((n, N))
-    np.add.at(hits, (each[:, None], chosen), 1 / K)  # the mean permutation matrix on the state
-    start = W_0[actions, :, state[:, None]]  # (n, T, N)
+    mean = np.zeros((N, N))  # the mean permutation matrix, a row a state
+    np.add.at(mean, (np.arange(N), permutations), 1 / K)
+    hits = mean[state]
+    rows = np.ascontiguousarray(W_0.swapaxes(1, 2)).reshape(K * N, N)  # a row an action and state
+    start = np.take(rows, actions * N + state[:, None], axis=0)  # (n, T, N)
     place = (each[:, None] * N + reached).ravel()  # where each action of a sequence adds its weight
     answer = reached[each, step]
     shares = np.empty(len(u))
