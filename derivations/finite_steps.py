@@ -98,7 +98,7 @@ def logit_growth_in_steps(
     under_flow = {sp.Derivative(R_of(t), t): speed * slope}
     acceleration = sp.diff(speed, t).subs(under_flow).doit()
     yield "How the flow changes it", acceleration
-    (share,) = {term.coeff(eta) / f(x) / sp.diff(f(x), x) for term in [modified_flow.rhs]}
+    share = modified_flow.rhs.coeff(eta) / f(x) / sp.diff(f(x), x)
     stepped = speed + eta * share * acceleration
     width = R_of(t) * (1 - R_of(t))
     yield "By (X7a), and R by the chain rule", sp.Eq(sp.Derivative(R_of(t), t), stepped * slope)

@@ -260,7 +260,13 @@ def heuristic_flow(matrix_flow: sp.Eq, retrieval_part_flow: sp.Eq) -> Iterator[S
     yield "So", sp.Eq(v_dot, sp.factor(mean + retrieval_part_flow.rhs))
 
 
-@equation("X8h", "R under any loss", status=BEYOND, follows_from=(weight_flow, attention_gradient))
+@equation(
+    "X8h",
+    "R under any loss",
+    status=BEYOND,
+    follows_from=(weight_flow, attention_gradient),
+    note="Any loss that sees the attention through R alone.",
+)
 def retrieval_under_any_loss(weight_flow: sp.Eq, attention_gradient: sp.Eq) -> Iterator[Step]:
     by_weight = sp.Derivative(R, weight) * weight_flow.rhs
     yield "One weight moves R by its own slope times its velocity", by_weight

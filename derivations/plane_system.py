@@ -62,9 +62,7 @@ def by_plane(right: sp.Basic) -> sp.Expr | tuple[sp.Expr, ...]:
 
 def planes() -> list[Written]:
     """Variables of a plane, their start and their flow."""
-    (waves,) = (
-        formula for words, formula in attention_flow.retrieval_by_plane.steps if "logit" in words
-    )
+    _, waves = attention_flow.retrieval_by_plane.steps[0]  # how a logit depends on p_r
     by_logit = tuple(attention_flow.at_distance(wave) for wave in waves)
     return [
         Written(

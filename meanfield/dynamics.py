@@ -24,6 +24,7 @@ Array = NDArray[np.float64]
 
 RTOL = 1e-12  # keeps the curve within 1e-8 of the exact quadrature, 1 - R included
 LONGEST = 1e100  # training time; the equations creep logarithmically long before
+MOST_CALLS = 20_000  # of a right-hand side in one solution: many times what any model needs
 FROM_QS = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, -1.0], [0.0, 0.0, 1.0]])  # (., Q, S) -> (., U, S)
 TO_QS = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 1.0], [0.0, 0.0, 1.0]])  # and back
 
@@ -216,8 +217,8 @@ def integrate(
     """Integrate from the start, or on from the end of ``after``, to training time t_end.
 
     In the variables of this package the equations are not stiff, so an explicit method of high
-    order does best. Raises SolverError if the integrator gives up, ParameterError if t_end is
-    beyond reason.
+    order does best. Raises SolverError if the integrator gives up or takes too many steps,
+    ParameterError if t_end is beyond reason.
     """
     if not 0 < t_end <= LONGEST:
         raise ParameterError(
@@ -227,10 +228,22 @@ def integrate(
         t, y, first_step = 0.0, system.y0, system.first_step
     else:
         t, y, first_step = after.end, after.pieces[-1](after.end), after.pieces[-1].ts[-1] * 0.01
+    calls = 0
+
+    def rhs(t: float, y: Array) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls > MOST_CALLS:
+            raise SolverError(
+                f"the equations are too stiff to be solved beyond epoch {t / lr:.6g}: a smaller "
+                "w_init or fewer epochs may help, or leaving the fluctuations out"
+            )
+        return system.rhs(t, y)
+
     implicit = method in ("Radau", "BDF", "LSODA") and system.jacobian is not None
     with np.errstate(invalid="ignore"):  # 0/0 in the error of a step on which nothing changes
         solution = solve_ivp(
-            system.rhs,
+            rhs,
             (t, t_end),
             y,
             method=method,

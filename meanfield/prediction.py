@@ -21,7 +21,7 @@ from meanfield.trajectory import Trajectory
 Array = NDArray[np.float64]
 Error = Callable[[Any], Array]
 
-COUNTED = 1e-4  # relative error of the times of events where accuracies are counted
+EXACT, COUNTED = 1e-12, 1e-4  # relative error of events' times; of those of counted accuracies
 SATURATED = 0.01  # rollout error at which training is called saturated
 LONGEST = 4**10  # times the estimated onset: no horizon is chosen beyond it
 
@@ -131,7 +131,7 @@ def predict(
             return math.log(goal) - np.log(rollout_error(curve, t))
 
         with np.errstate(divide="ignore"):  # no error left at all
-            rtol = COUNTED if variances == "sampled" else 1e-12
+            rtol = COUNTED if variances == "sampled" else EXACT
             t = _first_zero(above, steps, math.log(goal) - np.log(wrong_at_steps), rtol=rtol)
         return None if t is None else t / parameters.lr
 
@@ -380,7 +380,7 @@ def _steps(curve: Curve, t_end: float) -> Array:
 
 
 def _first_zero(
-    f: Callable[[float], Any], steps: Array, at_steps: Array, *, rtol: float = 1e-12
+    f: Callable[[float], Any], steps: Array, at_steps: Array, *, rtol: float = EXACT
 ) -> float | None:
     """Return the first time at which f is no longer negative, None if there is none.
 

@@ -207,9 +207,9 @@ def typical_heads(rope: Planes, parameters: Parameters) -> tuple[Heads, float]:
 
     It starts from the mean p = 0, where R = 1/T, with its sizes n_r lowered by a common share: such
     that log V at its onset is the mean of that over seeds, to second order in their spread about
-    the mean start (X5m), (X5o). V = Q + (K - 1) S runs like internal time: N, K and the loss do not
-    enter, which make time grow like exp(margin) and skew its distribution. Raises ParameterError if
-    the spread is too wide.
+    the mean start (X5m), (X5o). V = Q + (K - 1) S runs like internal time: N, K and the mean-field
+    loss do not enter, which make time grow like exp(margin) and skew its distribution. Raises
+    ParameterError if the spread is too wide.
     """
     half, variance = parameters.d_head // 2, parameters.qk_variance
     size = generated.mean_size(variance)

@@ -61,6 +61,14 @@ def test_a_missing_or_broken_file_is_said(tmp_path: Path) -> None:
         make([TINY], tmp_path)
 
 
+def test_a_file_of_another_training_is_refused(tmp_path: Path) -> None:
+    other = replace(TINY, seeds=(3,))
+    make([other], tmp_path)
+    (tmp_path / other.file).rename(tmp_path / TINY.file)
+    with pytest.raises(FileError, match="is of another training than its name says: remove it"):
+        load({"one": TINY}, tmp_path)
+
+
 def test_interrupted_it_goes_on_to_the_same_end(tmp_path: Path, monkeypatch) -> None:
     def interrupted(*_args: object, **_named: object) -> None:
         deadline = time.monotonic() + 60

@@ -1,4 +1,5 @@
 import csv
+import dataclasses
 import io
 import json
 import os
@@ -203,6 +204,14 @@ def test_a_seed_of_a_run_file_is_the_start(run_file, closure, capsys):
     )
     assert values["R"] == own.R.tolist()
     assert values["overlap"] == attention.get("overlap")
+
+
+def test_a_run_that_the_theory_is_not_about_is_refused(run_file, tmp_path, capsys):
+    run = dataclasses.replace(runs.read_run(run_file), training={"optimizer": "adamw"})
+    run.save(tmp_path / "adamw.npz")
+    with pytest.raises(SystemExit):
+        cli.main(["--run", str(tmp_path / "adamw.npz"), "--seed", "5"])
+    assert "was trained with optimizer = 'adamw'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

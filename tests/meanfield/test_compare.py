@@ -156,6 +156,7 @@ def test_another_start_is_refused() -> None:
         (0.5, 0.0196, "0.50(2)"),
         (0.03712, math.nan, "0.037"),
         (0.0, 0.0, "0"),
+        (123.4, math.nan, "120"),
     ],
 )
 def test_concise(value: float, error: float, told: str) -> None:
@@ -245,12 +246,43 @@ def test_plot(tmp_path: Path) -> None:
         assert (tmp_path / f"c.{suffix}").read_bytes().startswith(start)
 
 
+def test_what_a_file_lacks_is_noted_and_the_rest_compared(tmp_path: Path, capsys) -> None:
+    path = str(foreign_file(tmp_path / "mine.npz"))
+    compare.main([path, "--theory", "linear,per-seed", "--start", "measured"])
+    printed = capsys.readouterr().out
+    assert f"without per-seed: {path} holds no q and k, which per-seed starts from" in printed
+    assert "linear " in printed
+
+
+def test_a_vocabulary_without_fluctuations_leaves_one_theory_out() -> None:
+    tiles = np.array([np.roll(np.arange(8), shift) for shift in range(8)])
+    measured = measured_like(permutations=np.array([tiles] * 3))
+    assert measured.lacks("per-seed", False).endswith(
+        "holds no q and k, which per-seed starts from"
+    )
+    told = measured.lacks("spectral", True)
+    assert told.startswith(
+        "seed 0 of made up: overlap must be above 0 and below 1 for N = 8, K = 8"
+    )
+    assert measured.lacks("spectral", False) == ""
+
+
+def test_theory_at_one_half_from_the_start_has_no_lateness() -> None:
+    epoch = np.array([0.0, 1.0, 2.0])
+    rising, high = np.array([[0.1, 0.4, 0.8]]), np.array([[0.6, 0.7, 0.8]])
+    for pair in ((high, rising), (rising, high)):
+        found = lateness(epoch, pair[0], epoch, pair[1])
+        assert (found.seed, found.mean) == (None, None)
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
         (["nothing.npz"], "nothing.npz does not exist"),
         (["{}", "--theory", "cubic"], "the theory must be one of linear, quadratic, spectral"),
         (["{}", "--start", "mean"], "start must be measured or nominal, not 'mean'"),
+        (["{}", "--theory", "per-seed"], "nothing can be compared: without per-seed: "),
+        (["{}", "--theory", "per-seed", "--start", "nominal"], "nothing can be compared"),
         (["{}", "--plot", "c.gif"], "the plot must be a .png, .pdf or .svg file, not c.gif"),
         (["{}", "--plot", "no/c.png"], "no/c.png cannot be written"),
         ([], "the following arguments are required: FILE|FOLDER"),

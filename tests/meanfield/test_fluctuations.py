@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from meanfield import ParameterError, Parameters, attention, dynamics, generated, predict, seeds
+from meanfield.dynamics import SolverError
 from meanfield.sampled import next_token_accuracy
 
 P = Parameters(N=8, T=4, d_head=16)
@@ -105,6 +106,11 @@ def test_the_spread_is_that_of_seeds_solved_with_fluctuations() -> None:
         onsets = seeds.predict_seeds(p, q=q, k=k, epochs=epochs, overlap=overlap).onset_epoch
         low, high = np.quantile(onsets, (0.1, 0.9), method="nearest")
         assert (spread.low, spread.high) == pytest.approx((low, high), rel=0.03)
+
+
+def test_what_is_too_stiff_is_said() -> None:
+    with pytest.raises(SolverError, match=r"too stiff to be solved beyond epoch .*smaller w_init"):
+        predict(Parameters(N=20, T=10, w_init=1e9))
 
 
 @pytest.mark.parametrize("closure", ["spectral", "linear"])
