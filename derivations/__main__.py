@@ -131,8 +131,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         chosen = list(find(options.numbers))
     except KeyError as unknown:
+        last = max(number[:2] for number in EQUATIONS if number.startswith("X"))
         print(
-            f"there is no equation ({unknown.args[0]}): (1) to (91), (X0) to (X7)", file=sys.stderr
+            f"there is no equation ({unknown.args[0]}): (1) to (91), (X0) to ({last})",
+            file=sys.stderr,
         )
         return 2
     if chosen:

@@ -151,7 +151,8 @@ def read_foreign(path: str | os.PathLike[str]) -> Measured:
         for name, curve in curves.items():
             if curve.shape != (B, len(epoch)):
                 raise ValueError(f"{name} has shape {curve.shape}, not {(B, len(epoch))}")
-        if not np.all((curves["R"] > 0) & (curves["R"] < 1)):
+        R = curves["R"]
+        if not np.all((R > 0) & (R <= 1)) or np.any(R[:, 0] == 1):  # rounded, it may end at 1
             raise ValueError("R leaves the range from 0 to 1")
         C = _numbers(file, "C") if "C" in file.files else np.zeros(1)
         C = C if C.ndim < 2 else C[:, 0]  # conserved, so the first value does

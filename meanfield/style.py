@@ -28,7 +28,7 @@ TWO_THIRDS = (1 / 6, 5 / 6)
 
 # Okabe and Ito's colours, which colour-blind readers tell apart; the dashes do so in grey
 BLUE, VERMILION, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
-ORANGE, SKY, BLACK, GREY = "#E69F00", "#56B4E9", "#000000", "#666666"
+ORANGE, BLACK, GREY = "#E69F00", "#000000", "#666666"
 BAND = "#ECECEC"
 SEQUENTIAL, LIGHTEST = "viridis", 0.88  # beyond it, too light for a line on white
 SOLID, DASHED, DOTTED, DASHDOT = "-", (0, (5, 1.5)), (0, (1, 1)), (0, (5, 1.5, 1, 1.5))

@@ -133,6 +133,11 @@ def test_a_foreign_file_of_several_seeds(tmp_path: Path) -> None:
     np.testing.assert_array_equal(measured.curves["loss"], curves["loss"])
 
 
+def test_R_may_end_at_one(tmp_path: Path) -> None:
+    measured = read_foreign(foreign(tmp_path / "mine.npz", R=np.array([0.1, 0.5, 1.0])))
+    assert measured.curves["R"][0, -1] == 1.0
+
+
 def test_without_C_nought_is_assumed_and_said(tmp_path: Path) -> None:
     measured = read_foreign(foreign(tmp_path / "mine.npz"))
     assert measured.C.tolist() == [0.0]
@@ -154,7 +159,8 @@ def test_without_C_nought_is_assumed_and_said(tmp_path: Path) -> None:
         ({"C": np.ones(5)}, r"C has shape \(5,\), not \(1,\)"),
         ({"R": np.ones(3) * 1j}, "R holds values that are not finite real numbers"),
         ({"R": np.ones((0, 3))}, r"R has shape \(0, 3\), not \(1, 3\)"),
-        ({"R": np.array([0.1, 0.5, 1.0])}, "R leaves the range from 0 to 1"),
+        ({"R": np.array([0.1, 0.5, 1.1])}, "R leaves the range from 0 to 1"),
+        ({"R": np.array([1.0, 0.5, 0.1])}, "R leaves the range from 0 to 1"),
         ({"seeds": np.array([1, 2])}, "seeds are not 1 different integers"),
         ({"epoch": np.zeros(1), **{n: np.ones(1) / 2 for n in "RQS"}}, "do not increase from 0"),
     ],
