@@ -38,11 +38,34 @@ def logit_deviations(
     attention weights beside the right one are taken as equal. overlap: of the vocabulary (58), 1/N
     unless given.
     """
-    N, K, T = parameters.N, parameters.K, parameters.T
-    overlap = 1 / N if overlap is None else overlap
+    N = parameters.N
+    return deviations(
+        R=R,
+        U_gained=U_gained,
+        V_gained=V_gained,
+        overlap=1 / N if overlap is None else overlap,
+        w_variance=parameters.w_variance,
+        N=N,
+        K=parameters.K,
+        T=parameters.T,
+    )
+
+
+def deviations(
+    *,
+    R: Any,
+    U_gained: Any,
+    V_gained: Any,
+    overlap: Any,
+    w_variance: Any,
+    N: Any,
+    K: Any,
+    T: Any,
+) -> tuple[Array, Array]:
+    """Return the same for many parameter sets at once; the arguments broadcast."""
     u = generated.retrieval_part(U_gained, 0.0, overlap)
     v = generated.heuristic_part(V_gained, 0.0, overlap, N, K)
-    variances = generated.logit_variances(u, v, R, parameters.w_variance, N, K, T)
+    variances = generated.logit_variances(u, v, R, w_variance, N, K, T)
     sigma_c, sigma_o = (np.sqrt(variance) for variance in variances)
     return sigma_c, sigma_o
 

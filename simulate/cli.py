@@ -50,7 +50,7 @@ def parser() -> argparse.ArgumentParser:
                        help="hyperparameters to start from; every option below overrides its own "
                        "(default: main)")  # fmt: skip
     seeds = which.add_mutually_exclusive_group()
-    seeds.add_argument("--seeds", type=_seeds, default=range(1), metavar="A:B|A,B,…",
+    seeds.add_argument("--seeds", type=seeds_of, default=range(1), metavar="A:B|A,B,…",
                        help="seeds A to B - 1, or these (default: 0:1)")  # fmt: skip
     seeds.add_argument("--seed", type=_seed, metavar="SEED", help="one seed, written to --dir")
     out = which.add_mutually_exclusive_group()
@@ -253,7 +253,7 @@ def _seed(text: str) -> int:
     return int(text)
 
 
-def _seeds(text: str) -> list[int]:
+def seeds_of(text: str) -> list[int]:
     first, colon, end = text.partition(":")
     seeds = list(range(_seed(first), _seed(end))) if colon else [_seed(s) for s in text.split(",")]
     if not seeds or len(set(seeds)) < len(seeds):

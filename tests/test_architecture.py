@@ -26,7 +26,8 @@ ALSO = {
     "figures/batches.py": {"simulate"},  # its settings, which load no torch
     "figures/make_runs.py": {"torch", "simulate"},
 }
-LAZY = {"meanfield": {"matplotlib", "tabulate", "tqdm", "derivations"}}
+SWEEPS = {"xarray", "zarr", "dask", "distributed", "dask_jobqueue"}
+LAZY = {"meanfield": {"matplotlib", "tabulate", "tqdm", "derivations"} | SWEEPS}
 
 
 def imports(path: Path) -> tuple[set[str], set[str]]:
