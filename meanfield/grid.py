@@ -32,13 +32,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meanfield.files import FileError
-from meanfield.parameters import ParameterError, Parameters, real
+from meanfield.parameters import ParameterError, Parameters, nonnegative, real
 
 TABLES = ("closure", "epochs", "fixed", "grid", "training")
 INTEGERS = ("N", "T", "K", "d_head")
 NAMES = tuple(field.name for field in fields(Parameters))
 VARYING = tuple(name for name in NAMES if name != "rope_spacing")  # dimensions are numbers
-MOST = 10**9  # parameter sets
+MOST, MOST_VALUES = 10**9, 10**6  # parameter sets, and values along one axis
 MOST_PAIRS = 10**6  # of N and K, which alone restrict one another
 
 
@@ -124,9 +124,10 @@ def from_tables(tables: Mapping[str, Any]) -> Grid:
         if name not in fixed and name not in varying:
             raise ParameterError(f"{name} must be given, in [fixed] or in [grid]")
     axes = {name: axis(name, value) for name, value in varying.items()}
-    epochs = np.atleast_1d(np.asarray(tables.get("epochs", []), float))
-    if epochs.ndim != 1 or not np.all(np.isfinite(epochs)) or np.any(epochs < 0):
-        raise ParameterError(f"epochs must be numbers of at least 0, not {tables['epochs']!r}")
+    listed = tables.get("epochs", [])
+    if not isinstance(listed, list):
+        raise ParameterError(f"epochs must be a list of numbers of at least 0, not {listed!r}")
+    epochs = np.array([nonnegative("epochs", each) for each in listed])
     closure = tables.get("closure", "linear")
     if closure not in ("linear", "quadratic", "spectral"):
         raise ParameterError(
@@ -176,15 +177,17 @@ def _ranged(name: str, table: Mapping[str, Any]) -> NDArray[np.float64]:
         )
     if "count" not in table:
         step = real(f"{name}.step", table.get("step", 1))
-        if step <= 0 or (last - first) / step > MOST:
+        if step <= 0 or (last - first) / step > MOST_VALUES:
             raise ParameterError(
-                f"{name}.step must be greater than 0 and leave at most {MOST:,} values, "
+                f"{name}.step must be greater than 0 and leave at most {MOST_VALUES:,} values, "
                 f"not {step:g}"
             )
         return first + step * np.arange(math.floor((last - first) / step + 1e-9) + 1)
     count, spacing = table["count"], table.get("spacing", "linear")
-    if isinstance(count, bool) or not isinstance(count, int) or not 2 <= count <= MOST:
-        raise ParameterError(f"{name}.count must be an integer from 2 to {MOST:,}, not {count!r}")
+    if isinstance(count, bool) or not isinstance(count, int) or not 2 <= count <= MOST_VALUES:
+        raise ParameterError(
+            f"{name}.count must be an integer from 2 to {MOST_VALUES:,}, not {count!r}"
+        )
     if spacing not in ("log", "linear"):
         raise ParameterError(f'{name}.spacing must be "log" or "linear", not {spacing!r}')
     if spacing == "log" and first <= 0:
