@@ -165,6 +165,6 @@ def slurm_cluster(cluster: Cluster) -> Any:
         processes=1,
         memory=cluster.memory or "4GiB",
         job_extra_directives=list(cluster.directives),
-        scheduler_options={"dashboard_address": None},
+        scheduler_options={"dashboard_address": ":0"},
         **{name: value for name, value in given.items() if value is not None},
     )
