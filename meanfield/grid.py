@@ -196,7 +196,7 @@ def _ranged(name: str, table: Mapping[str, Any]) -> NDArray[np.float64]:
         )
     between = np.geomspace if spacing == "log" else np.linspace
     values: NDArray[np.float64] = np.asarray(between(first, last, count), np.float64)
-    return np.unique(np.rint(values)).astype(np.float64) if name in INTEGERS else values
+    return np.asarray(np.unique(np.rint(values)), float) if name in INTEGERS else values
 
 
 def _judged(grid: Grid) -> Iterator[dict[str, Any]]:

@@ -20,21 +20,20 @@ import torch
 from numpy.typing import NDArray
 
 from meanfield import grid as grids
-from meanfield import grid_store, workers
+from meanfield import closures, grid_store, lock, workers
 from meanfield.arguments import Parser
 from meanfield.comparison import first_half
 from meanfield.files import make_folder
 from meanfield.grid import Grid
 from meanfield.grid_store import DONE, Block, Variable, Variables
 from meanfield.parameters import ParameterError, Parameters, real
-from meanfield.quadrature import predict_many
 from meanfield.runs import Run, read_run
 from meanfield.sweep import add_options, cluster_of, described, fill, guarded, said, summary
 from simulate.cli import seeds_of
 from simulate.settings import Training, run_name
 from simulate.train import train
 
-HORIZON = 2.0  # epochs of training, in those to the linear closure's onset, unless told otherwise
+HORIZON = 2.0  # epochs of training, in those to the linear closure's onset (T = 2: R = 3/4)
 EVALUATIONS = 60  # of a training, about
 PROBED = 5  # epochs that are trained for the estimate of the time
 
@@ -66,8 +65,8 @@ class Plan:
         """Return the training of one point."""
         given = dict(self.given)
         if self.horizon is not None:
-            known = {name: value for name, value in parameters.items() if name != "w_init"}
-            onset = float(predict_many(**known).onset_epoch)
+            locked = lock.closure_lock(closures.LINEAR, parameters, R_end=lock.goal(parameters.T))
+            onset = math.exp(locked.log_t) / parameters.lr
             given["train_epochs"] = max(1, math.ceil(self.horizon * onset))
         given.setdefault("eval_every", max(1, given["train_epochs"] // EVALUATIONS))
         return Training(**given)

