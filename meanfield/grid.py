@@ -182,7 +182,8 @@ def _ranged(name: str, table: Mapping[str, Any]) -> NDArray[np.float64]:
                 f"{name}.step must be greater than 0 and leave at most {MOST_VALUES:,} values, "
                 f"not {step:g}"
             )
-        return first + step * np.arange(math.floor((last - first) / step + 1e-9) + 1)
+        count = math.floor((last - first) / step + 1e-9) + 1
+        return np.array([first + step * each for each in range(count)])
     count, spacing = table["count"], table.get("spacing", "linear")
     if isinstance(count, bool) or not isinstance(count, int) or not 2 <= count <= MOST_VALUES:
         raise ParameterError(

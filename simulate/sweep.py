@@ -19,8 +19,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from meanfield import grid as grids
 from meanfield import closures, grid_store, lock, workers
+from meanfield import grid as grids
 from meanfield.arguments import Parser
 from meanfield.comparison import first_half
 from meanfield.files import make_folder

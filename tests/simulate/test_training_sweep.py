@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import subprocess
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from meanfield import Parameters, predict
 from meanfield.runs import CHECKPOINT, read_run
 from simulate import sweep
 from simulate.settings import Training
@@ -64,10 +66,13 @@ def test_every_point_is_the_training_of_its_run_file(tmp_path: Path) -> None:
 
 
 def test_the_horizon_follows_the_theory(tmp_path: Path) -> None:
-    text = SMALL.replace("train_epochs = 40", "horizon = 2.5")
+    text = SMALL.replace("train_epochs = 40", "horizon = 2.5").replace("[2, 3]", "[3, 4]")
     assert sweep.main([*written(tmp_path, text), "--workers", "0"]) == 0
     data = dataset(tmp_path)
-    assert bool(np.all(data.train_epochs.sel(T=3) > data.train_epochs.sel(T=2)))
+    for N, T in ((4, 3), (5, 4)):
+        onset = predict(Parameters(N=N, T=T, rope_theta=30.0), closure="linear").onset_epoch
+        assert onset is not None
+        assert float(data.train_epochs.sel(N=N, T=T)) == math.ceil(2.5 * onset)
     assert bool(np.all(data.onset_epoch < data.train_epochs))
 
 
