@@ -1,9 +1,11 @@
-"""From the registry to NumPy: writes ``meanfield/generated.py``, the theory as numbers.
+"""From the registry to code: writes ``meanfield/generated.py``, the theory as numbers.
+
+And for the page to explore (``meanfield.explore``) the same in JavaScript, with its formulas.
 
 Every formula is taken from a statement of the registry; stable forms are proven first (see
 ``numpy_code``). So no formula is stated twice without being compared.
 
-    python -m derivations.generate            write meanfield/generated.py
+    python -m derivations.generate            write meanfield/generated.py and the page's
     python -m derivations.generate --check    exit 1 if the file is not what would be written
 """
 
@@ -21,12 +23,14 @@ from derivations import (
     attention_closures,
     dynamics,
     fluctuations,
+    javascript,
     logic,
     logits,
     loss,
     matrices,
     plane_system,
     regimes,
+    registry,
     rollout,
     solution,
     variances,
@@ -589,6 +593,16 @@ def module_source() -> str:
     return HEADER + "\n\n" + "\n\n\n".join(written.source() for written in functions()) + "\n"
 
 
+def files() -> dict[Path, str]:
+    """All that is generated, by where it goes."""
+    explorer = TARGET.parent / "explorer"
+    return {
+        TARGET: module_source(),
+        explorer / "generated.js": javascript.module(functions()),
+        explorer / "formulas.html": javascript.formulas(registry.EQUATIONS),
+    }
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Command line: write the file, or compare it with what would be written."""
     parser = argparse.ArgumentParser(
@@ -596,14 +610,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--check", action="store_true", help="compare instead of writing")
     options = parser.parse_args(arguments)
-    source = module_source()
-    if not options.check:
-        TARGET.write_text(source, encoding="utf-8")
-        return 0
-    if TARGET.read_text(encoding="utf-8") == source:
+    differing = []
+    for path, source in files().items():
+        if not options.check:
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(source, encoding="utf-8")
+        elif path.read_text(encoding="utf-8") != source:
+            differing.append(path.name)
+    if not differing:
         return 0
     print(
-        f"{TARGET.name} differs from the registry: run python -m derivations.generate",
+        f"{', '.join(differing)}: not what the registry says; run python -m derivations.generate",
         file=sys.stderr,
     )
     return 1
