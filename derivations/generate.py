@@ -32,6 +32,7 @@ from derivations import (
     regimes,
     registry,
     rollout,
+    scaling,
     solution,
     variances,
 )
@@ -206,6 +207,38 @@ def onset() -> list[Written]:
                 regimes.logistic_onset.statement.rhs,
                 {t: (0, 3), tau: (1, 2), T: (2, 30)},
             ),
+        ),
+    ]
+
+
+def onset_scaling() -> list[Written]:
+    """The law of the onset while the margin is small, and its exponents (X9)."""
+    (integral,) = scaling.onset_total.statement.rhs.atoms(sp.Integral)
+    ((_, _, end),) = integral.limits
+    total = (scaling.onset_total,)
+    return [
+        Written(
+            "onset_total_slope",
+            "1/R at x = sqrt(kappa) U.",
+            total,
+            (scaling.x, T),
+            integral.function,
+        ),
+        Written("onset_total_end", "x at the onset.", total, (T,), end),
+        Written(
+            "small_margin_onset",
+            "Training time of the onset; h is the integral of onset_total_slope to its end.",
+            (scaling.onset_time,),
+            (scaling.h, N, K, rate),
+            scaling.onset_time.statement.rhs.subs(gamma, rate),
+        ),
+        *(
+            as_stated(f"onset_exponent_{name}", "Its local exponent.", equation, *sizes)
+            for name, equation, sizes in (
+                ("N", scaling.onset_exponent_N, (N,)),
+                ("K", scaling.onset_exponent_K, (K,)),
+                ("both", scaling.onset_exponent_both, (N,)),
+            )
         ),
     ]
 
@@ -580,6 +613,7 @@ def functions() -> list[Written]:
         *exact_solution(),
         *clocks(),
         *onset(),
+        *onset_scaling(),
         *accuracy(),
         *logit_variances(),
         *corrected_flow(),

@@ -16,6 +16,7 @@ import mpmath
 import sympy as sp
 from sympy.codegen.cfunctions import expm1, log1p
 from sympy.printing.numpy import NumPyPrinter
+from sympy.printing.precedence import PRECEDENCE
 
 from derivations import logic, rollout, variances
 from derivations.dynamics import rho
@@ -160,7 +161,8 @@ class Printer(NumPyPrinter):
             root = f"np.sqrt({self._print(expr.base)})"
             return root if expr.exp > 0 else f"1 / {root}"
         if expr.exp.is_Integer and expr.exp < 0:
-            return f"1 / {self._print(expr.base**-expr.exp)}"
+            below = self.parenthesize(expr.base**-expr.exp, PRECEDENCE["Mul"])
+            return f"1 / {below}"
         return super()._print_Pow(expr, rational=rational)
 
     def _print_Relational(self, expr: sp.core.relational.Relational) -> str:

@@ -25,6 +25,7 @@ from derivations import (
     overlaps,
     regimes,
     rollout,
+    scaling,
     solution,
     variances,
 )
@@ -48,6 +49,7 @@ CHAPTERS: dict[str, ModuleType] = {
     "Variances of the logits": variances,
     "Steps of a finite learning rate": finite_steps,
     "What the mean-field loss leaves out": fluctuations,
+    "How the onset scales": scaling,
 }
 EQUATIONS, CHECKS = collect(CHAPTERS.values())
 

@@ -12,6 +12,7 @@ from figures import (
     phase_diagram,
     robustness,
     rollout_accuracy,
+    scaling_laws,
     setup_schematic,
     theories,
 )
@@ -32,6 +33,7 @@ FIGURES: tuple[Figure, ...] = (
     attention_gradient.FIGURE,
     exact_solution.FIGURE,
     phase_diagram.FIGURE,
+    scaling_laws.FIGURE,
     theories.FIGURE,
 )
 

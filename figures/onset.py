@@ -2,14 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logit
 
+from figures.batches import QUICK, Batch, batch, lasting
 from meanfield.comparison import first_half
 from meanfield.parameters import Parameters
 from meanfield.quadrature import predict_many
 from meanfield.runs import Run
+
+SEEDS, QUICK_SEEDS = 4, 2
+ONSET = 150  # epoch at which training is to lock on, by its learning rate
+BEYOND = 1.5  # where training ends, in its predicted onset
+
+
+def locking_batch(settings: Mapping[str, Any], *, quick: bool) -> Batch:
+    """Return a training long enough to lock on.
+
+    Unless a learning rate is given, the one that brings the predicted onset to about epoch ONSET.
+    """
+    sizes = (
+        {"n_train": QUICK["main"]["n_train"], "n_test": QUICK["main"]["n_test"]} if quick else {}
+    )
+    known = {name: value for name, value in settings.items() if name != "lr"}
+    onset_time = float(predict_many(**known, lr=1.0).onset_epoch)
+    lr = settings.get("lr", float(f"{onset_time / ONSET:.2g}"))
+    short = batch(seeds=QUICK_SEEDS if quick else SEEDS, epochs=1, lr=lr, **known, **sizes)
+    return lasting(short, BEYOND * onset_time / lr, evaluations=30 if quick else 60)
 
 
 def measured(run: Run) -> NDArray[np.float64]:

@@ -14,7 +14,7 @@ from matplotlib.ticker import FixedLocator, NullLocator
 from numpy.typing import NDArray
 
 from figures import onset
-from figures.batches import QUICK, Batch, batch, lasting
+from figures.batches import Batch
 from figures.drawing import Drawn, Figure
 from meanfield import closures, style, trust
 from meanfield.comparison import average
@@ -27,9 +27,6 @@ Array = NDArray[np.float64]
 
 CLOSURES = tuple(closures.CLOSURES)
 DRAWN = "linear"  # as a map; the other is in the caption
-SEEDS, QUICK_SEEDS = 4, 2
-ONSET = 150  # epoch at which training is to lock on, by its learning rate
-BEYOND = 1.5  # where training ends, in its predicted onset
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,21 +94,11 @@ def batches(*, quick: bool) -> dict[str, Batch]:
 
     Each has the learning rate that brings its predicted onset to about the same epoch.
     """
-    sizes = (
-        {"n_train": QUICK["main"]["n_train"], "n_test": QUICK["main"]["n_test"]} if quick else {}
-    )
     result = {}
     for name, each in MAPS.items():
         for across, T in trained(each, quick=quick):
             settings = each.settings(across, T)
-            onset_time = float(predict_many(**settings, lr=1.0).onset_epoch)
-            lr = float(f"{onset_time / ONSET:.2g}")
-            short = batch(
-                seeds=QUICK_SEEDS if quick else SEEDS, epochs=1, lr=lr, **settings, **sizes
-            )
-            result[f"{name} {across:g} {T}"] = lasting(
-                short, BEYOND * onset_time / lr, evaluations=30 if quick else 60
-            )
+            result[f"{name} {across:g} {T}"] = onset.locking_batch(settings, quick=quick)
     return result
 
 
@@ -283,7 +270,7 @@ def _caption(points: Sequence[Point], runs: Mapping[str, Run]) -> str:
         f"{len(first.seeds)} seeds, filled in the same colours, so that a circle vanishes where "
         "theory is right; above them how late theory is, in per cent, where single seeds scatter "
         f"by {100 * scatter:.0f} %. Each model has the learning rate "
-        f"({min(rates):g} to {max(rates):g}) that puts the predicted onset at epoch {ONSET}. "
+        f"({min(rates):g} to {max(rates):g}) that puts the predicted onset at epoch {onset.ONSET}. "
         "Mean lateness of the closures, with its standard error over the circles: "
         + "; ".join(told)
         + f". Dashed: up and right of it the {DRAWN} closure is more than "

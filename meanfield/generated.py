@@ -301,6 +301,42 @@ def early_R(t: Real, tau: Real, T: Real) -> Real:
     return expit(t**2/tau**2 - np.log(T - 1))
 
 
+def onset_total_slope(x: Real, T: Real) -> Real:
+    """1/R at x = sqrt(kappa) U. (X9a)"""
+    T = 1.0 * T
+    return 1 / (-(1 - 1/T)*np.exp(-1 / 2*x**2) + 1)
+
+
+def onset_total_end(T: Real) -> Real:
+    """x at the onset. (X9a)"""
+    T = 1.0 * T
+    return np.sqrt(2*np.log(1 - 1/T) + 2*np.log(2))
+
+
+def small_margin_onset(h: Real, N: Real, K: Real, rate: Real) -> Real:
+    """Training time of the onset; h is the integral of onset_total_slope to its end. (X9b)"""
+    N, K = 1.0 * N, 1.0 * K
+    return K*N*h/(np.sqrt(rate)*np.sqrt(K - 1)*np.sqrt(N - 1))
+
+
+def onset_exponent_N(N: Real) -> Real:
+    """Its local exponent. (X9c)"""
+    N = 1.0 * N
+    return (1 / 2)*(N - 2)/(N - 1)
+
+
+def onset_exponent_K(K: Real) -> Real:
+    """Its local exponent. (X9d)"""
+    K = 1.0 * K
+    return (1 / 2)*(K - 2)/(K - 1)
+
+
+def onset_exponent_both(N: Real) -> Real:
+    """Its local exponent. (X9e)"""
+    N = 1.0 * N
+    return (N - 2)/(N - 1)
+
+
 def log_any_above(y: Real, N: Real) -> Real:
     """log of the chance that the largest of N - 1 standard normals exceeds y. (17b)"""
     N = 1.0 * N

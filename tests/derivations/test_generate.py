@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+import shutil
 from fractions import Fraction
 
 import mpmath
@@ -309,6 +310,7 @@ def test_check_notices_an_edited_file(tmp_path, monkeypatch, capsys) -> None:
     monkeypatch.setattr(generate, "module_source", lambda: source)
     edited = tmp_path / "generated.py"
     edited.write_text(generate.TARGET.read_text(encoding="utf-8").replace("(K - 1)", "K", 1))
+    shutil.copytree(generate.TARGET.parent / "explorer", tmp_path / "explorer")
     monkeypatch.setattr(generate, "TARGET", edited)
     assert generate.main(["--check"]) == 1
     assert "run python -m derivations.generate" in capsys.readouterr().err
