@@ -100,8 +100,10 @@ class Law:
         return found
 
     def parts(self) -> list[float]:
-        """Return the values at which the linear closure is off by more than APART."""
-        return self.values[np.abs(self.linear / self.trained - 1) > APART].tolist()
+        """Return the values at which the linear closure is off by more than APART, and noise."""
+        off = np.abs(self.linear - self.trained)
+        apart = (off > APART * self.trained) & (off > 2 * self.error)
+        return list(self.values[apart].tolist())
 
 
 def laws(runs: Mapping[str, Run]) -> dict[str, Law]:
@@ -213,13 +215,14 @@ def _caption(
     return (
         "How the onset of attention ($R=1/2$) scales with one size, the others at $N=K=20$, "
         f"$T=10$, head dimension 64, RoPE base 10. Points: mean over {seeds} seeds with its "
-        "standard error; lines: theory, nothing fitted; dotted: (X9b), which has no margin yet and "
-        "so is early by what the margin slows. Exponents over the values shown, their errors "
+        "standard error; lines: theory, nothing fitted; dotted: (X9b), which leaves the margin "
+        "out. Exponents over the values shown, their errors "
         "being scatter about a power law, curvature included: "
         + "; ".join(told)
         + ". "
         + (
-            f"The linear closure is off by more than {100 * APART:.0f} % at {'; '.join(parting)}."
+            f"The linear closure is off by more than {100 * APART:.0f} % and two standard errors "
+            f"at {'; '.join(parting)}."
             if parting
             else f"The linear closure is nowhere off by more than {100 * APART:.0f} %."
         )

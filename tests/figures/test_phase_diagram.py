@@ -139,7 +139,7 @@ def test_labels_of_contours_keep_off_the_circles() -> None:
 def test_every_training_locks_on_at_about_the_same_epoch() -> None:
     for each in list(phase_diagram.batches(quick=False).values())[::5]:
         onset = predict(each.parameters).onset_epoch
-        assert onset == pytest.approx(phase_diagram.ONSET, rel=0.05)
+        assert onset == pytest.approx(phase_diagram.onset.ONSET, rel=0.05)
         assert each.training.train_epochs == pytest.approx(1.5 * onset, abs=1)
 
 
