@@ -48,7 +48,7 @@ def test_unknown_number_is_one_sentence(capsys: pytest.CaptureFixture[str]) -> N
     assert command.main(["11", "92"]) == 2
     caught = capsys.readouterr()
     assert caught.out == ""
-    assert caught.err == "there is no equation (92): (1) to (91), (X0) to (X8)\n"
+    assert caught.err == "there is no equation (92): (1) to (91), (X0) to (X9)\n"
 
 
 def test_report_into_a_missing_folder_is_refused_before_work(
