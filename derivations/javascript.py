@@ -22,7 +22,7 @@ NEEDED = (
     "logit_variances",
 )  # fmt: skip
 # beside the curves
-SHOWN = ("15a", "71a", "71b", "15b", "15c", "12b", "43", "14", "70b", "17", "18")
+SHOWN = ("15a", "71a", "15d", "71b", "15b", "15c", "12b", "43", "14", "70b", "17", "18")
 OWN = ("expit", "log_expit", "log_ndtr", "logaddexp", "rint")  # of special.js
 MATH = {name: name for name in ("log1p", "expm1", "log", "exp", "sin", "cos")} | {"Abs": "abs"}
 

@@ -5,6 +5,7 @@ const LIMITS = {
   lr: [1e-4, 1e4],
 };
 const POINTS = 201, TOLERANCE = 1e-12, MOST_STEPS = 20000;
+const LONGEST = 4 ** 10; // times the estimated onset: no horizon is chosen beyond it
 const RHS = { linear: rhs_linear, quadratic: rhs_quadratic };
 const RATE = { linear: linear_rate, quadratic: quadratic_rate };
 const GAP = { linear: onset_gap_linear, quadratic: onset_gap_quadratic };
@@ -144,16 +145,24 @@ const EVENTS = { // what must have come to 0 from below
   saturation_epoch: (p, seen) => Math.log(0.01) - Math.log(seen.rollout_error),
 };
 
-// Where a curve ends when nobody says: past saturation, at two digits.
+// Where a curve ends when nobody says: past saturation, or, where that does not come in reasonable
+// time, past the onset; at two digits.
 function horizon(p, rate) {
-  const way = walker(p, rate), reached = (t) => {
-    const seen = observe(p, way.at(t));
-    return seen.logit_R >= 0 && seen.rollout_error <= 0.01;
-  };
+  const way = walker(p, rate);
   // an underestimate, as V exceeds U
-  let t = early_time(GAP[p.closure](0, -Math.log(p.T - 1), kappa(p.N, p.K, rate)), 0, p.N, p.K);
-  for (let i = 0; i < 200 && !reached(t); i++) t *= 1.2;
-  const epochs = (1.2 * t) / p.lr, unit = 10 ** (Math.floor(Math.log10(epochs)) - 1);
+  const onset = early_time(GAP[p.closure](0, -Math.log(p.T - 1), kappa(p.N, p.K, rate)), 0, p.N, p.K);
+  let locked = 0;
+  for (let t = onset; t < LONGEST * onset; t *= 1.2) {
+    const seen = observe(p, way.at(t));
+    if (seen.logit_R < 0) continue;
+    if (seen.rollout_error <= 0.01) return rounded_up((1.2 * t) / p.lr);
+    locked ||= t;
+  }
+  return rounded_up((4 * Math.max(locked, onset)) / p.lr);
+}
+
+function rounded_up(epochs) {
+  const unit = 10 ** (Math.floor(Math.log10(epochs)) - 1);
   return Math.ceil(epochs / unit) * unit;
 }
 
