@@ -20,8 +20,10 @@ ONSET = 150  # epoch at which training is to lock on, by its learning rate
 BEYOND = 1.5  # where training ends, in its predicted onset
 
 
-def locking_batch(settings: Mapping[str, Any], *, quick: bool) -> Batch:
-    """Return a training long enough to lock on.
+def locking_batch(
+    settings: Mapping[str, Any], *, quick: bool, seeds: int = SEEDS, beyond: float = BEYOND
+) -> Batch:
+    """Return a training of ``beyond`` times the predicted onset; late seeds may need more.
 
     Unless a learning rate is given, the one that brings the predicted onset to about epoch ONSET.
     """
@@ -31,8 +33,10 @@ def locking_batch(settings: Mapping[str, Any], *, quick: bool) -> Batch:
     known = {name: value for name, value in settings.items() if name != "lr"}
     onset_time = float(predict_many(**known, lr=1.0).onset_epoch)
     lr = settings.get("lr", float(f"{onset_time / ONSET:.2g}"))
-    short = batch(seeds=QUICK_SEEDS if quick else SEEDS, epochs=1, lr=lr, **known, **sizes)
-    return lasting(short, BEYOND * onset_time / lr, evaluations=30 if quick else 60)
+    short = batch(seeds=QUICK_SEEDS if quick else seeds, epochs=1, lr=lr, **known, **sizes)
+    return lasting(
+        short, beyond * onset_time / lr, evaluations=round((20 if quick else 40) * beyond)
+    )
 
 
 def measured(run: Run) -> NDArray[np.float64]:

@@ -15,7 +15,7 @@ from figures import onset
 from figures.batches import Batch
 from figures.drawing import Drawn, Figure, with_error
 from meanfield import scaling, style
-from meanfield.comparison import Estimate
+from meanfield.comparison import Estimate, average
 from meanfield.parameters import ParameterError, Parameters
 from meanfield.prediction import predict
 from meanfield.runs import Run
@@ -25,6 +25,7 @@ from meanfield.words import concise
 Array = NDArray[np.float64]
 
 APART = 0.1  # from here on theory and training part
+SEEDS, LASTING = 8, 4.0  # a late seed may need several times the predicted onset
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +71,9 @@ def batches(*, quick: bool) -> dict[str, Batch]:
             if quick:
                 settings |= {"N": min(settings["N"], 12), "K": min(settings["K"], 12)}
                 settings["T"] = min(settings["T"], 6)
-            result[f"{name} {value:g}"] = onset.locking_batch(settings, quick=quick)
+            result[f"{name} {value:g}"] = onset.locking_batch(
+                settings, quick=quick, seeds=SEEDS, beyond=LASTING
+            )
     return result
 
 
@@ -78,20 +81,36 @@ def batches(*, quick: bool) -> dict[str, Batch]:
 class Law:
     """One series measured: values (P,), and onsets in training time, or in epochs for lr.
 
-    trained, error: mean over seeds and its standard error. linear, closed: theory's. spectral: that
-    of a typical seed, nan where there is none.
+    seeds: that of each seed, (B, P), of those that lock on at every value; lost: how many do not.
+    linear, closed: theory's. spectral: that of a typical seed, nan where there is none.
     """
 
     values: Array
-    trained: Array
-    error: Array
+    seeds: Array
+    lost: int
     linear: Array
     spectral: Array
     closed: Array
 
+    @property
+    def trained(self) -> Array:
+        """Geometric mean over seeds, (P,)."""
+        return np.asarray(np.exp(np.mean(np.log(self.seeds), axis=0)))
+
+    @property
+    def error(self) -> Array:
+        """Its standard error, (P,)."""
+        spread = np.std(np.log(self.seeds), axis=0, ddof=1) / np.sqrt(len(self.seeds))
+        return self.trained * spread
+
     def exponents(self) -> dict[str, Exponent]:
-        """Return the exponents over these very values."""
-        found = {"training": scaling.fit(self.values, self.trained, self.error)}
+        """Return the exponents over these very values.
+
+        Training's is the mean over seeds of each seed's own, as the points share their seeds; its
+        error is the standard error of that mean. Theory's errors are scatter about a power law.
+        """
+        each = average(np.array([scaling.fit(self.values, seed).value for seed in self.seeds]))
+        found = {"training": Exponent(each.value, each.error)}
         for name in ("linear", "spectral", "closed"):
             onsets = getattr(self, name)
             known = np.isfinite(onsets)
@@ -110,19 +129,20 @@ def laws(runs: Mapping[str, Run]) -> dict[str, Law]:
     """Return each series, from its run files."""
     result = {}
     for name in SERIES:
-        rows = []
+        rows, of_seeds = [], []
         for key, run in runs.items():
             which, value = key.rsplit(" ", 1)
             if which != name:
                 continue
             p = run.parameters
             unit = 1.0 if name == "lr" else p.lr
-            onsets = onset.measured(run)
-            onsets = onsets[np.isfinite(onsets)]
-            told = (onsets.mean(), onsets.std(ddof=1) / np.sqrt(len(onsets)))
+            of_seeds.append(unit * onset.measured(run))
             theory = (onset.predicted(p, "linear"), _spectral(p), scaling.small_margin_onset(p))
-            rows.append((float(value), *(unit * each for each in (*told, *theory))))
-        result[name] = Law(*np.array(rows).T)
+            rows.append((float(value), *(unit * each for each in theory)))
+        values, linear, spectral, closed = np.array(rows).T
+        onsets = np.transpose(of_seeds)
+        kept = np.all(onsets > 0, axis=1)  # nan never is
+        result[name] = Law(values, onsets[kept], int(np.sum(~kept)), linear, spectral, closed)
     return result
 
 
@@ -208,18 +228,21 @@ def _caption(
 ) -> str:
     seeds = len(next(iter(runs.values())).seeds)
     told, parting = [], []
+    left_out = [f"{law.lost} ({name})" for name, law in found.items() if law.lost]
+    lost = f"Left out as not locking on everywhere: {', '.join(left_out)}. " if left_out else ""
     for name, by in exponents.items():
         told.append(f"{name}: " + ", ".join(f"{_words(each)} ({who})" for who, each in by.items()))
         if values := found[name].parts():
             parting.append(f"{name} = {', '.join(f'{value:g}' for value in values)}")
     return (
         "How the onset of attention ($R=1/2$) scales with one size, the others at $N=K=20$, "
-        f"$T=10$, head dimension 64, RoPE base 10. Points: mean over {seeds} seeds with its "
-        "standard error; lines: theory, nothing fitted; dotted: (X9b), which leaves the margin "
-        "out. Exponents over the values shown, their errors "
-        "being scatter about a power law, curvature included: "
+        f"$T=10$, head dimension 64, RoPE base 10. Points: geometric mean over {seeds} seeds with "
+        "its standard error; lines: theory, nothing fitted; dotted: (X9b), which leaves the margin "
+        "out. Exponents over the values shown: for training the mean of "
+        "each seed's own, for theory with the scatter about a power law as error: "
         + "; ".join(told)
         + ". "
+        + lost
         + (
             f"The linear closure is off by more than {100 * APART:.0f} % and two standard errors "
             f"at {'; '.join(parting)}."

@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from synthetic_runs import locking, synthetic
 
-from figures import scaling_laws
+from figures import onset, scaling_laws
 from figures.scaling_laws import SERIES, Law
 from meanfield import Parameters, scaling
-from simulate.settings import Training
 
 
 def test_each_series_changes_one_size_alone() -> None:
@@ -27,16 +27,13 @@ def test_each_series_changes_one_size_alone() -> None:
             assert p == expected
 
 
-def test_trainings_last_beyond_the_onset_and_are_shared_with_the_phase_diagram() -> None:
-    from figures import phase_diagram
-
+def test_trainings_wait_for_late_seeds() -> None:
     found = scaling_laws.batches(quick=False)
     assert len(found) == sum(len(series.values) for series in SERIES.values())
-    shared = {each.file for each in phase_diagram.batches(quick=False).values()}
-    assert len(shared & {each.file for each in found.values()}) >= 5
     for name, each in found.items():
-        assert each.training.train_epochs > 1.4 * scaling.small_margin_onset(each.parameters), name
-        assert isinstance(each.training, Training)
+        predicted = onset.predicted(each.parameters, "linear")
+        assert each.training.train_epochs > 3.9 * predicted, name
+        assert len(each.seeds) == scaling_laws.SEEDS
 
 
 def test_a_law_finds_its_exponents_and_where_theory_parts() -> None:
@@ -44,10 +41,29 @@ def test_a_law_finds_its_exponents_and_where_theory_parts() -> None:
     trained = 3 * x**0.5
     linear = trained * np.array([1.0, 1.05, 1.2, 1.3])
     nowhere = np.full(4, np.nan)
-    error = trained * np.array([0.01, 0.01, 0.2, 0.01])
-    law = Law(x, trained, error, linear, nowhere, trained)
+    scatter = np.array([0.01, 0.01, 0.3, 0.01])
+    tilts = np.array([-0.1, 0.0, 0.1])[:, None]
+    seeds = trained * np.exp(np.array([-1.0, 0.0, 1.0])[:, None] * scatter) * x**tilts / 2**tilts
+    law = Law(x, seeds, 0, linear, nowhere, trained)
+    assert law.trained == pytest.approx(trained)
     found = law.exponents()
     assert set(found) == {"training", "linear", "closed"}
     assert found["training"].value == pytest.approx(0.5)
     assert found["linear"].value > 0.55
+    own = [scaling.fit(x, seed).value for seed in seeds]
+    assert found["training"].error == pytest.approx(np.std(own, ddof=1) / np.sqrt(3))
+    law = Law(x, trained * np.exp(np.array([-1.0, 0.0, 1.0])[:, None] * scatter), 0, linear,
+              nowhere, trained)  # fmt: skip
     assert law.parts() == [8.0]
+
+
+def test_a_seed_that_does_not_lock_on_is_told() -> None:
+    epoch = np.arange(0, 100, 5)
+    runs = {}
+    for key, each in scaling_laws.batches(quick=True).items():
+        last = np.inf if key == "T 6" else 45.0
+        runs[key] = synthetic(each.parameters, epoch, R=locking(epoch, [30.0, 40.0, last]))
+    found = scaling_laws.laws(runs)
+    assert {name: law.lost for name, law in found.items()} == {n: int(n == "T") for n in SERIES}
+    assert len(found["T"].seeds) == 2
+    assert "Left out as not locking on everywhere: 1 (T). " in scaling_laws.draw(runs).caption
