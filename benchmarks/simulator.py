@@ -2,8 +2,9 @@
 
     python benchmarks/simulator.py [--sizes main large] [--rounds 7] [--out FILE]
 
-All variants take turns in one process, one thread, timed in CPU seconds, best of the rounds, so
-that what else the machine does changes the ratios little. An epoch is gradient and step. The floor
+All variants take turns in one process, one thread, three epochs at a time, timed in CPU seconds,
+best of the rounds, so that what else the machine does changes the ratios little and an epoch finds
+the caches as the one before left them. An epoch is gradient and step. The floor
 is what the arithmetic alone would take: the flops of the sparse problem at the speed of a large
 matrix product, and its exponentials at the speed of exp on an array in the cache. Memory is the
 rise of the process's peak over a few epochs (Linux only), each variant in a process of its own.
@@ -89,15 +90,15 @@ def floor(p: Parameters, n: int) -> float:
 
 
 def best(functions: list[Callable[[], object]], *, rounds: int) -> list[float]:
-    """Return the least CPU seconds of each function, taking turns."""
-    seconds = [[] for _ in functions]  # type: list[list[float]]
-    for turn in range(rounds + 1):
+    """Return the least CPU seconds of each function, taking turns, three calls a turn."""
+    least = [float("inf")] * len(functions)
+    for _ in range(rounds):
         for index, function in enumerate(functions):
-            began = time.process_time()
-            function()
-            if turn:  # the first warms up
-                seconds[index].append(time.process_time() - began)
-    return [min(values) for values in seconds]
+            for _ in range(3):
+                began = time.process_time()
+                function()
+                least[index] = min(least[index], time.process_time() - began)
+    return least
 
 
 def memory(variant: str, p: Parameters) -> float:
@@ -142,7 +143,7 @@ def main() -> None:
     """Print a table; write JSON if asked to."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sizes", nargs="+", choices=SIZES, default=list(SIZES))
-    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--rounds", type=int, default=4)
     parser.add_argument("--out", type=Path)
     parser.add_argument("--memory", choices=VARIANTS, help=argparse.SUPPRESS)
     options = parser.parse_args()

@@ -14,147 +14,132 @@
 
 typedef REAL real;
 typedef real vec __attribute__((vector_size(32), aligned(sizeof(real)), may_alias));
+typedef INTEGER bits __attribute__((vector_size(32), may_alias)); /* as wide as real */
 enum { LANES = 32 / sizeof(real), V = (N + LANES - 1) / LANES, M = V * LANES };
+enum { BLOCK = 16 }; /* rows worked on at a time: enough of them to overlap, few enough for L1 */
 
 typedef struct {
     const uint16_t *actions, *states; /* (n, T), (n, T + 1) */
     uint32_t *order;                  /* (rows,), the sequence of each row */
     int64_t *start;                   /* (N T + 1,), where group (x, t) begins */
-    uint32_t *by_action; /* (rows T,), group by group and j by j: its rows, sorted by a_j … */
-    uint32_t *end;       /* (N T, T, K), … and where those with a_j = k end */
 } rows;
 
-/* Sort the rows of n sequences; start and end come zeroed. Returns the size of the largest group. */
-int64_t sort(const rows *r, int64_t n) {
-    int64_t most = 0;
+/* Sort the rows of n sequences; start comes zeroed. */
+void sort(const rows *r, int64_t n) {
     for (int64_t b = 0; b < n; b++)
         for (int64_t t = 0; t < T; t++) r->start[r->states[b * (T + 1) + t] * T + t + 1]++;
-    for (int64_t g = 0; g < N * T; g++) {
-        if (r->start[g + 1] > most) most = r->start[g + 1];
-        r->start[g + 1] += r->start[g];
-    }
+    for (int64_t g = 0; g < N * T; g++) r->start[g + 1] += r->start[g];
     for (int64_t b = 0; b < n; b++)
         for (int64_t t = 0; t < T; t++) r->order[r->start[r->states[b * (T + 1) + t] * T + t]++] = b;
     memmove(r->start + 1, r->start, N * T * sizeof *r->start); /* each had come to its end */
     r->start[0] = 0;
-    for (int64_t g = 0; g < N * T; g++) {
-        int64_t start = r->start[g], count = r->start[g + 1] - start;
-        for (int64_t j = 0; j < T; j++) {
-            uint32_t *end = r->end + (g * T + j) * K, *row = r->by_action + start * T + j * count;
-            for (int64_t i = 0; i < count; i++) end[r->actions[r->order[start + i] * T + j]]++;
-            for (int64_t k = 0, total = 0; k < K; k++) { /* where the rows of action k begin … */
-                total += end[k];
-                end[k] = total - end[k];
-            }
-            for (int64_t i = 0; i < count; i++) /* … and, once they are in, end */
-                row[end[r->actions[r->order[start + i] * T + j]]++] = i;
-        }
-    }
-    return most;
 }
 
 static real sum(vec x) {
-    real total = 0;
-    for (int i = 0; i < LANES; i++) total += x[i];
-    return total;
+    for (int half = LANES / 2; half; half /= 2)
+        for (int i = 0; i < half; i++) x[i] += x[i + half];
+    return x[0];
 }
 
-static void logits(real *out, const real *A, const real *columns, const uint16_t *a) {
-    vec y[V] = {0};
+static void logits(vec y[V], const real *A, const real *columns, const uint16_t *a) {
+    vec z[V] = {0};
     for (int64_t j = 0; j < T; j++) {
         const vec *w = (const vec *)(columns + a[j] * M);
-        for (int v = 0; v < V; v++) y[v] += A[j] * w[v];
+        for (int v = 0; v < V; v++) z[v] += A[j] * w[v];
     }
-    memcpy(out, y, sizeof y);
+    memcpy(y, z, sizeof z);
 }
 
-static int64_t argmax(const real *y) {
+static int64_t argmax(const vec *logits) {
+    const real *y = (const real *)logits;
     int64_t best = 0;
     for (int64_t n = 1; n < N; n++)
         if (y[n] > y[best]) best = n;
     return best;
 }
 
-static void subtract(real *y, real shift) {
-    for (int64_t n = 0; n < N; n++) y[n] -= shift; /* padding stays 0: its exp must not overflow */
+static void subtract(vec *logits, real shift) {
+    for (int64_t n = 0; n < N; n++) ((real *)logits)[n] -= shift; /* padding stays 0 */
 }
 
-/* exp of y <= 80: 2^k times a polynomial in |x| <= log(2) / 2, to float's rounding */
-static void exp_all(real *y, int64_t size) {
-    for (int64_t i = 0; i < size; i++) {
-        if (sizeof(real) == 8) {
-            y[i] = exp(y[i]);
-            continue;
-        }
-        float z = y[i] > -87 ? y[i] : -87;
-        float k = floorf(z * 1.44269504f + 0.5f);
-        float x = z - k * 0.693145752f - k * 1.42860677e-6f;
-        float p = 1 / 24.f + x * (1 / 120.f + x * (1 / 720.f));
-        union { int32_t bits; float value; } power = {((int32_t)k + 127) << 23};
-        y[i] = (1 + x * (1 + x * (0.5f + x * (1 / 6.f + x * p)))) * power.value;
-    }
+/* exp of y <= LARGEST (or 0 where y < -LARGEST) to rounding: 2^k times a polynomial in
+   x = y - k log 2, |x| <= log(2) / 2. Adding MAGIC leaves k in the lowest bits; log 2 is given in
+   two parts, the first with so few bits that its product with k is exact. */
+static vec exp_of(vec y) {
+    enum { DOUBLE = sizeof(real) == 8, DEGREE = DOUBLE ? 13 : 7, MANTISSA = DOUBLE ? 52 : 23 };
+    const real MAGIC = 1.5 * (DOUBLE ? 0x1p52 : 0x1p23), LARGEST = DOUBLE ? 707 : 87;
+    const real UPPER = DOUBLE ? 0x1.62e42fefp-1 : 0x1.62ep-1;
+    const real LOWER = DOUBLE ? 0x1.473de6af278edp-34 : (real)(0x1.62e42fefa39efp-1 - 0x1.62ep-1);
+    vec shifted = y * (real)0x1.71547652b82fep0 + MAGIC, k = shifted - MAGIC;
+    vec x = y - k * UPPER - k * LOWER, p = {0};
+    double factorial = DOUBLE ? 6227020800. : 5040.; /* of DEGREE */
+    for (int n = DEGREE; n; factorial /= n--) p = (real)(1 / factorial) + x * p;
+    bits power = (bits)(1 + x * p) + ((bits)shifted << MANTISSA);
+    return (vec)(power & (y >= -LARGEST));
 }
 
 /* by_A (T, T), by_columns (N, K, M): gradient of the loss; both come zeroed.
-   shift: subtract the largest logit first. y: M a row of the largest group. */
+   shift: subtract the largest logit first. */
 void gradient(const rows *r, const real *A, const real *columns, real scale, int shift, real *by_A,
-              real *by_columns, real *y) {
-    vec inside; /* 1, or 0 for padding */
+              real *by_columns) {
+    vec y[BLOCK][V], inside; /* inside: 1, or 0 for padding */
+    real target[2 * M] = {0};
+    target[M] = scale; /* read from M - n on: scale at n */
     for (int i = 0; i < LANES; i++) inside[i] = M - LANES + i < N;
-    for (int64_t x = 0; x < N; x++, columns += K * M, by_columns += K * M) {
+    for (int64_t x = 0; x < N; x++, columns += K * M, by_columns += K * M)
         for (int64_t t = 0; t < T; t++) {
-            int64_t start = r->start[x * T + t], count = r->start[x * T + t + 1] - start;
-            const uint32_t *order = r->order + start;
-            for (int64_t i = 0; i < count; i++) {
-                logits(y + i * M, A + t * T, columns, r->actions + order[i] * T);
-                if (shift) subtract(y + i * M, y[i * M + argmax(y + i * M)]);
-            }
-            exp_all(y, count * M);
-            for (int64_t i = 0; i < count; i++) { /* y becomes dL/dy */
-                vec *g = (vec *)(y + i * M), total = {0};
-                g[V - 1] *= inside;
-                for (int v = 0; v < V; v++) total += g[v];
-                real norm = scale / sum(total);
-                for (int v = 0; v < V; v++) g[v] *= norm;
-                y[i * M + r->states[order[i] * (T + 1) + t + 1]] -= scale;
-            }
-            for (int64_t j = 0; j < T; j++) { /* g: sum of dL/dy over the rows with a_j = k */
-                const uint32_t *row = r->by_action + start * T + j * count;
-                const uint32_t *end = r->end + ((x * T + t) * T + j) * K;
-                vec by_weight = {0};
-                for (int64_t k = 0, i = 0; k < K; k++) {
-                    const vec *w = (const vec *)(columns + k * M);
-                    vec *by = (vec *)(by_columns + k * M), g[V] = {0};
-                    for (; i < end[k]; i++)
-                        for (int v = 0; v < V; v++) g[v] += ((vec *)(y + row[i] * M))[v];
-                    for (int v = 0; v < V; v++) {
-                        by_weight += g[v] * w[v];
-                        by[v] += A[t * T + j] * g[v];
+            int64_t first = r->start[x * T + t], last = r->start[x * T + t + 1];
+            vec by[T] = {0}, weight[T];
+            for (int64_t j = 0; j < T; j++) weight[j] = by[j] + A[t * T + j];
+            for (; first < last; first += BLOCK) {
+                int64_t count = last - first < BLOCK ? last - first : BLOCK;
+                const uint32_t *order = r->order + first;
+                for (int64_t i = 0; i < count; i++) {
+                    logits(y[i], A + t * T, columns, r->actions + order[i] * T);
+                    if (shift) subtract(y[i], ((real *)y[i])[argmax(y[i])]);
+                }
+                for (int64_t i = 0; i < count; i++)
+                    for (int v = 0; v < V; v++) y[i][v] = exp_of(y[i][v]);
+                for (int64_t i = 0; i < count; i++) { /* y becomes dL/dy */
+                    vec total = y[i][V - 1] *= inside;
+                    for (int v = 0; v < V - 1; v++) total += y[i][v];
+                    real norm = scale / sum(total);
+                    const vec *right =
+                        (const vec *)(target + M - r->states[order[i] * (T + 1) + t + 1]);
+                    for (int v = 0; v < V; v++) y[i][v] = norm * y[i][v] - right[v];
+                }
+                for (int64_t i = 0; i < count; i++) {
+                    const uint16_t *a = r->actions + order[i] * T;
+                    for (int64_t j = 0; j < T; j++) {
+                        const vec *w = (const vec *)(columns + a[j] * M);
+                        vec *by_w = (vec *)(by_columns + a[j] * M);
+                        for (int v = 0; v < V; v++) by[j] += y[i][v] * w[v];
+                        for (int v = 0; v < V; v++) by_w[v] += weight[j] * y[i][v];
                     }
                 }
-                by_A[t * T + j] += sum(by_weight);
             }
+            for (int64_t j = 0; j < T; j++) by_A[t * T + j] += sum(by[j]);
         }
-    }
 }
 
 /* sums (6,): over rows, loss, hits, right logit, its square, the other logits, their squares. */
 void statistics(const rows *r, const real *A, const real *columns, double *sums) {
-    real y[M];
+    vec y[V];
     for (int64_t x = 0; x < N; x++, columns += K * M)
         for (int64_t t = 0; t < T; t++)
             for (int64_t i = r->start[x * T + t]; i < r->start[x * T + t + 1]; i++) {
                 int64_t b = r->order[i], label = r->states[b * (T + 1) + t + 1];
                 logits(y, A + t * T, columns, r->actions + b * T);
                 int64_t best = argmax(y);
-                double right = y[label], top = y[best], exps = 0, all = 0, squares = 0;
+                const real *at = (const real *)y;
+                double right = at[label], top = at[best], exps = 0, all = 0, squares = 0;
                 for (int64_t n = 0; n < N; n++) {
-                    all += y[n];
-                    squares += (double)y[n] * y[n];
+                    all += at[n];
+                    squares += (double)at[n] * at[n];
                 }
                 subtract(y, top);
-                exp_all(y, M);
-                for (int64_t n = 0; n < N; n++) exps += y[n];
+                for (int v = 0; v < V; v++) y[v] = exp_of(y[v]);
+                for (int64_t n = 0; n < N; n++) exps += at[n];
                 sums[0] += log(exps) + top - right;
                 sums[1] += best == label;
                 sums[2] += right;
@@ -167,7 +152,7 @@ void statistics(const rows *r, const real *A, const real *columns, double *sums)
 /* The number of the n sequences whose last state is generated right. */
 int64_t rollout(const rows *r, const real *A, const real *columns, int64_t n) {
     int64_t right = 0;
-    real y[M];
+    vec y[V];
     for (int64_t b = 0; b < n; b++) {
         const uint16_t *states = r->states + b * (T + 1);
         int64_t x = states[0];

@@ -27,7 +27,7 @@ from simulate.task import Sequences, Tokens
 
 SOURCE = Path(__file__).with_name("fused.c")
 VECTOR = 32  # bytes
-ARRAYS = ("actions", "states", "order", "start", "by_action", "end")
+ARRAYS = ("actions", "states", "order", "start")
 # no -ffast-math: with it gcc makes the whole process flush denormal numbers to zero
 FLAGS = ("-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-shared", "-fPIC")
 
@@ -48,10 +48,12 @@ def library(N: int, K: int, T: int, dtype: torch.dtype) -> ctypes.CDLL | None:
     cc = compiler()
     if cc is None:
         return None
-    real = {torch.float32: "float", torch.float64: "double"}[dtype]
+    real, integer = {torch.float32: ("float", "int32_t"), torch.float64: ("double", "int64_t")}[
+        dtype
+    ]
     with tempfile.TemporaryDirectory() as folder:
         built = Path(folder) / "fused.so"
-        sizes = (f"-DREAL={real}", f"-DN={N}", f"-DK={K}", f"-DT={T}")
+        sizes = (f"-DREAL={real}", f"-DINTEGER={integer}", f"-DN={N}", f"-DK={K}", f"-DT={T}")
         try:
             subprocess.run(
                 [cc, *FLAGS, *sizes, str(SOURCE), "-o", str(built), "-lm"],
@@ -61,12 +63,12 @@ def library(N: int, K: int, T: int, dtype: torch.dtype) -> ctypes.CDLL | None:
         except (OSError, subprocess.CalledProcessError):
             return None
     pointer, real_type = ctypes.c_void_p, getattr(ctypes, f"c_{real}")
-    result.gradient.argtypes = [*[pointer] * 3, real_type, ctypes.c_int, *[pointer] * 3]
+    result.gradient.argtypes = [*[pointer] * 3, real_type, ctypes.c_int, *[pointer] * 2]
     result.statistics.argtypes = [pointer] * 4
     result.rollout.argtypes = [*[pointer] * 3, ctypes.c_int64]
     result.sort.argtypes = [pointer, ctypes.c_int64]
-    result.gradient.restype = result.statistics.restype = None
-    result.rollout.restype = result.sort.restype = ctypes.c_int64
+    result.gradient.restype = result.statistics.restype = result.sort.restype = None
+    result.rollout.restype = ctypes.c_int64
     return result
 
 
@@ -84,12 +86,10 @@ class Fused:
             self._sorted(actions, states)
             for actions, states in zip(data.actions, data.states, strict=True)
         ]
-        real = {torch.float32: np.float32, torch.float64: np.float64}[dtype]
         lanes = VECTOR // dtype.itemsize
-        width = -(-N // lanes) * lanes
-        self.columns = np.zeros((N, K, width), real)
-        self.by_columns = np.zeros((N, K, width), real)
-        self.y = np.empty((max(most for *_, most in self.data), width), real)
+        # torch's tensors begin at a cache line, so that no vector lies across two
+        self.columns = torch.zeros(N, K, -(-N // lanes) * lanes, dtype=dtype)
+        self.by_columns = torch.zeros_like(self.columns)
 
     def gradient(self, A: Tensor, W: Tensor) -> tuple[Tensor, Tensor]:
         """Return the gradient of the loss (7) by A and by W.
@@ -99,28 +99,28 @@ class Fused:
         by_A = torch.zeros_like(A, dtype=self.dtype)
         by_W = torch.zeros_like(W)
         A = A.to(self.dtype).contiguous()
-        for s, (rows, *_) in enumerate(self.data):
+        for s, (rows, _) in enumerate(self.data):
             largest = float(W[s].abs().max())
             if not largest < float("inf"):
                 continue
             self._load(W[s])
-            self.by_columns[:] = 0
+            self.by_columns.zero_()
             self.library.gradient(
-                ctypes.byref(rows), A[s].data_ptr(), self.columns.ctypes.data,
+                ctypes.byref(rows), A[s].data_ptr(), self.columns.data_ptr(),
                 1 / (self.sequences * self.T), largest >= SAFE[self.dtype], by_A[s].data_ptr(),
-                self.by_columns.ctypes.data, self.y.ctypes.data,
+                self.by_columns.data_ptr(),
             )  # fmt: skip
-            by_W[s] = torch.from_numpy(self.by_columns[..., : self.N]).permute(1, 2, 0)
+            by_W[s] = self.by_columns[..., : self.N].permute(1, 2, 0)
         return by_A.double(), by_W
 
     def statistics(self, A: Tensor, W: Tensor) -> Statistics:
         """Return loss, next-token accuracy and moments of the logits of each seed."""
         sums = np.zeros((len(self.data), 6))
         A = A.to(self.dtype).contiguous()
-        for s, (rows, *_) in enumerate(self.data):
+        for s, (rows, _) in enumerate(self.data):
             self._load(W[s])
             self.library.statistics(
-                ctypes.byref(rows), A[s].data_ptr(), self.columns.ctypes.data, sums[s].ctypes.data
+                ctypes.byref(rows), A[s].data_ptr(), self.columns.data_ptr(), sums[s].ctypes.data
             )
         return Statistics.from_means(sums.T / (self.sequences * self.T), N=self.N)
 
@@ -128,27 +128,24 @@ class Fused:
         """Return the share of sequences of each seed whose last state is generated right, (B,)."""
         right = []
         A = A.to(self.dtype).contiguous()
-        for s, (rows, *_) in enumerate(self.data):
+        for s, (rows, _) in enumerate(self.data):
             self._load(W[s])
-            arguments = (ctypes.byref(rows), A[s].data_ptr(), self.columns.ctypes.data)
+            arguments = (ctypes.byref(rows), A[s].data_ptr(), self.columns.data_ptr())
             right.append(self.library.rollout(*arguments, self.sequences))
         return torch.tensor(right, dtype=torch.float64) / self.sequences
 
-    def _sorted(
-        self, actions: Tokens, states: Tokens
-    ) -> tuple[_Rows, dict[str, NDArray[Any]], int]:
-        """Return a seed's rows for the kernel, the arrays they point to, and the largest group."""
+    def _sorted(self, actions: Tokens, states: Tokens) -> tuple[_Rows, dict[str, NDArray[Any]]]:
+        """Return a seed's rows for the kernel, and the arrays they point to."""
         n, T = actions.shape
         arrays = {
             "actions": np.ascontiguousarray(actions),
             "states": np.ascontiguousarray(states),
             "order": np.empty(n * T, np.uint32),
             "start": np.zeros(self.N * T + 1, np.int64),
-            "by_action": np.empty(n * T * T, np.uint32),
-            "end": np.zeros((self.N, T, T, self.K), np.uint32),
         }
         rows = _Rows(*(arrays[name].ctypes.data for name in ARRAYS))
-        return rows, arrays, self.library.sort(ctypes.byref(rows), n)
+        self.library.sort(ctypes.byref(rows), n)
+        return rows, arrays
 
     def _load(self, W: Tensor) -> None:
-        self.columns[..., : self.N] = W.permute(2, 0, 1).numpy()
+        self.columns[..., : self.N] = W.permute(2, 0, 1)
