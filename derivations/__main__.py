@@ -113,6 +113,7 @@ def shown(equation: Equation, outcomes: Sequence[Outcome]) -> str:
 
 
 def indented(block: str) -> str:
+    """Return the lines of a block, set in by six spaces."""
     return "\n".join("      " + line for line in block.splitlines())
 
 

@@ -649,7 +649,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if not options.check:
             path.parent.mkdir(exist_ok=True)
             path.write_text(source, encoding="utf-8")
-        elif path.read_text(encoding="utf-8") != source:
+        elif not path.exists() or path.read_text(encoding="utf-8") != source:
             differing.append(path.name)
     if not differing:
         return 0

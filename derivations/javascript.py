@@ -35,6 +35,7 @@ class Printer(JavascriptCodePrinter):
     """JavaScript with the names of the generated NumPy code."""
 
     def __init__(self) -> None:
+        """Write functions of special.js by their own names."""
         super().__init__({"allow_unknown_functions": True})
 
     def _print_Symbol(self, expr: sp.Symbol) -> str:

@@ -142,6 +142,7 @@ class Printer(NumPyPrinter):
     """NumPy code with the names of this file: np.sqrt, expit, ..."""
 
     def __init__(self) -> None:
+        """Write functions of SciPy by their own names."""
         super().__init__({"fully_qualified_modules": False, "allow_unknown_functions": True})
 
     def _print_Symbol(self, expr: sp.Symbol) -> str:

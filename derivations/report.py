@@ -65,6 +65,7 @@ def mathml(formula: sp.Basic) -> str:
 
 
 def link(equation: Equation) -> str:
+    """Return the HTML that leads to an equation on the same page."""
     return (
         f'<a href="#eq-{equation.number}" title="{escape(equation.title)}">({equation.number})</a>'
     )
@@ -97,6 +98,7 @@ def card(equation: Equation, outcomes: Sequence[Outcome]) -> str:
 
 
 def check_line(outcome: Outcome) -> str:
+    """Return the HTML that tells what a check found."""
     mark, style = {True: ("✓", "ok"), False: ("✗", "failed"), None: ("✓ in tests", "")}[outcome.ok]
     check = outcome.check
     return (

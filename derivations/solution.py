@@ -350,10 +350,12 @@ def solved(
 
 
 def gap_of(point: dict) -> float:
+    """Return U = Q - S at a point of a curve."""
     return point[Q] - point[S]
 
 
 def simpson(values: list[float], width: float) -> float:
+    """Return the integral of an odd number of values, ``width`` apart, by Simpson's rule."""
     odd, even = math.fsum(values[1:-1:2]), math.fsum(values[2:-1:2])
     return width / 3 * (values[0] + 4 * odd + 2 * even + values[-1])
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -147,11 +147,12 @@ def laws(runs: Mapping[str, Run]) -> dict[str, Law]:
 
 
 def _spectral(parameters: Parameters) -> float:
+    """Return the epoch at which a typical seed locks on in gradient steps of this size."""
     try:
-        found = predict(replace(parameters, lr=1.0), points=2).onset_epoch
+        found = predict(parameters, points=2, lr_correction=True).onset_epoch
     except ParameterError:
         return np.nan
-    return np.nan if found is None else found / parameters.lr
+    return np.nan if found is None else found
 
 
 def draw(runs: Mapping[str, Run]) -> Drawn:
@@ -237,9 +238,10 @@ def _caption(
     return (
         "How the onset of attention ($R=1/2$) scales with one size, the others at $N=K=20$, "
         f"$T=10$, head dimension 64, RoPE base 10. Points: geometric mean over {seeds} seeds with "
-        "its standard error; lines: theory, nothing fitted; dotted: (X9b), which leaves the margin "
-        "out. Exponents over the values shown: for training the mean of "
-        "each seed's own, for theory with the scatter about a power law as error: "
+        "its standard error; lines: theory, nothing fitted, the spectral one in gradient steps, "
+        "the linear one as a flow; dotted: (X9b), which leaves the margin out. Exponents over the "
+        "values shown: for training the mean of each seed's own, for theory with the scatter "
+        "about a power law as error: "
         + "; ".join(told)
         + ". "
         + lost

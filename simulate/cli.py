@@ -254,6 +254,7 @@ def _seed(text: str) -> int:
 
 
 def seeds_of(text: str) -> list[int]:
+    """Return the seeds of A:B (A to B - 1) or A,B,…; ArgumentTypeError says what is wrong."""
     first, colon, end = text.partition(":")
     seeds = list(range(_seed(first), _seed(end))) if colon else [_seed(s) for s in text.split(",")]
     if not seeds or len(set(seeds)) < len(seeds):

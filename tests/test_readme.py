@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import re
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+from tests.documents import ROOT, fenced, run
+
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-def blocks(language: str) -> list[str]:
-    """The fenced blocks of one language, in order."""
-    return re.findall(rf"^```{language}\n(.*?)^```$", README, flags=re.M | re.S)
+def blocks(kind: str) -> list[str]:
+    """The fenced blocks of one kind, in order."""
+    return [block for found, block in fenced(README) if found == kind]
 
 
 # These take long: .ci/run makes all the checks and the quick figures,
@@ -26,13 +25,6 @@ LONG = {
     "python -m derivations --report report.html",
     "python -m figures --runs --quick --out figures/out/quick",
 }
-
-
-def run(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    """Run Python with warnings as errors, in an empty folder."""
-    command = [sys.executable, "-W", "error", *arguments]
-    environment = {"PYTHONPATH": str(ROOT), "PATH": "", "MPLCONFIGDIR": str(folder)}
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
 
 
 @pytest.mark.parametrize("block", blocks("bash"), ids=lambda block: block.split("\n")[0])
