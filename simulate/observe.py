@@ -16,7 +16,7 @@ from simulate.grouped import Grouped
 from simulate.model import Transformer, overlaps
 from simulate.task import Sequences, Task
 
-Data: TypeAlias = "Grouped | Fused"
+Data: TypeAlias = Grouped | Fused
 Array = NDArray[Any]
 
 
