@@ -5,11 +5,13 @@ From the nominal start, with the linear closure. The exponents are local: d log 
 
 from __future__ import annotations
 
+import cmath
 from collections.abc import Iterator
 
 import mpmath
 import sympy as sp
 
+from derivations.attention_closures import linear_rate, phi
 from derivations.dynamics import BEYOND, U, V, kappa, rate, rate_constant
 from derivations.equation import Kind, Step, check, equation, require
 from derivations.regimes import start_of_retrieval
@@ -22,7 +24,7 @@ from derivations.solution import (
     linear_retrieval_by_gap,
     total_by_gap,
 )
-from derivations.symbols import K, N, R, T, gamma, t
+from derivations.symbols import K, N, R, T, gamma, r, sigma2, t
 
 x = sp.Symbol("x", positive=True)  # sqrt(kappa) U
 h = sp.Symbol("h", positive=True)  # sqrt(kappa) V at the onset: a number that T alone decides
@@ -109,6 +111,42 @@ def onset_total_many_actions(onset_total: sp.Eq) -> Iterator[Step]:
     yield "So h grows like the root of T", sp.Eq(ratio, sp.sqrt(2) * whole)
 
 
+@equation(
+    "X9g",
+    "Onset while the margin is small, many actions",
+    status=BEYOND,
+    follows_from=(onset_time, onset_total_many_actions, linear_rate),
+    note="Every plane tells the positions apart, phi_r = 1: the frequencies and d drop out.",
+)
+def onset_time_many_actions(
+    onset_time: sp.Eq, onset_total_many_actions: sp.Eq, linear_rate: sp.Eq
+) -> Iterator[Step]:
+    resolved = linear_rate.rhs.replace(phi[r], sp.S.One).doit()
+    yield "phi_r = 1 in (14)", sp.Eq(gamma, sp.factor(resolved))
+    law = onset_time.rhs.subs(gamma, resolved).subs(h, sp.sqrt(T) * onset_total_many_actions.rhs)
+    yield "With (X9f)", sp.Eq(t, law)
+    ratio = sp.limit(law / T, T, sp.oo)
+    yield "Grows like T", sp.Eq(sp.Limit(t / T, T, sp.oo), sp.simplify(ratio))
+
+
+def onset_of_flow(N0: float, K0: float, T0: float, rate: float, *, step: float) -> float:
+    """Return the time of R = 1/2 by Runge-Kutta steps, the error signal being that of a guess."""
+    blind = (N0 - 1) / N0
+
+    def slope(R_now: float, gap: float) -> tuple[float, float]:
+        growth = N0 * blind * rate * (K0 - 1) * gap / (K0 * (N0 - 1)) * R_now * (1 - R_now)
+        return growth, blind * R_now / (K0 * N0)
+
+    point, time, before = (1 / T0, 0.0), 0.0, (1 / T0, 0.0)
+    while point[0] < 0.5:
+        before = point
+        first = slope(*point)
+        half = slope(point[0] + step / 2 * first[0], point[1] + step / 2 * first[1])
+        point = point[0] + step * half[0], point[1] + step * half[1]
+        time += step
+    return time - step * (point[0] - 0.5) / (point[0] - before[0])
+
+
 @check(
     onset_total,
     onset_time,
@@ -117,22 +155,7 @@ def onset_total_many_actions(onset_total: sp.Eq) -> Iterator[Step]:
 )
 def onset_by_flow(total: sp.Eq, law: sp.Eq) -> str:
     sizes = {N: 7, K: 4, T: 6, gamma: sp.Rational(3, 10)}
-    N0, K0, T0, rate0 = 7.0, 4.0, 6.0, 0.3
-    blind, step = (N0 - 1) / N0, 0.02
-
-    def slope(point: tuple[float, float]) -> tuple[float, float]:
-        R_now, gap = point
-        growth = N0 * blind * rate0 * (K0 - 1) * gap / (K0 * (N0 - 1)) * R_now * (1 - R_now)
-        return growth, blind * R_now / (K0 * N0)
-
-    point, time, before = (1 / T0, 0.0), 0.0, (1 / T0, 0.0)
-    while point[0] < 0.5:
-        before = point
-        first = slope(point)
-        half = slope((point[0] + step / 2 * first[0], point[1] + step / 2 * first[1]))
-        point = point[0] + step * half[0], point[1] + step * half[1]
-        time += step
-    time -= step * (point[0] - 0.5) / (point[0] - before[0])
+    time = onset_of_flow(*map(float, sizes.values()), step=0.02)
     (integral,) = total.rhs.atoms(sp.Integral)
     factor = float(total.rhs.subs(integral, 1))
     integrand = sp.lambdify(x, integral.function.subs(sizes), modules="mpmath")
@@ -186,3 +209,21 @@ def many_actions_by_quadrature(law: sp.Eq) -> str:
     gap = abs(float(law.rhs) / found - 1)
     require(gap < 2e-4, f"{law.rhs} instead of {found}")
     return f"{found:.5f}, relative deviation {gap:.0e}"
+
+
+@check(
+    onset_time_many_actions,
+    kind=Kind.NUMERIC,
+    says="the same flow for T = 10^6, d = 8, RoPE base 10: gamma from sums of unit vectors",
+)
+def many_actions_by_flow(law: sp.Eq) -> str:
+    N0, K0, T0, d0, variance = 7.0, 4.0, 1e6, 8, 0.3
+    turns = [cmath.exp(1j * 10.0 ** (-2 * plane / d0)) for plane in range(d0 // 2)]
+    means = [turn * (1 - turn**T0) / (1 - turn) / T0 for turn in turns]
+    factors = sum((1 - abs(mean) ** 2) ** 2 for mean in means)
+    rate = 4 * variance * factors / (d0 * (T0 - 1))
+    claimed = float(law.rhs.subs({N: N0, K: K0, sigma2: variance}))
+    found = onset_of_flow(N0, K0, T0, rate, step=T0 / 1000) / T0
+    gap = abs(claimed / found - 1)
+    require(gap < 2e-3, f"{claimed} instead of {found}")
+    return f"t/T = {found:.5g}, relative deviation {gap:.0e}"
