@@ -24,6 +24,7 @@ Array = NDArray[np.float64]
 
 SAMPLES, RNG_SEED = 400, 20260618  # of the spread over seeds, unless told otherwise
 CHUNK = 32  # seeds solved as one system
+PANELS = (2, 3, 6)  # of the way to the onset, finer and finer
 PROBED, SAME_FACTOR = 16, 0.02  # seeds that tell whether fluctuations shift all onsets alike
 SHARES = (0.7, 0.8, 0.9, 1.0)  # of the mean size, between which the typical one is looked for
 MOST_FINE = 2**14  # actions times d_head: beyond, that in small steps would take too long
@@ -51,24 +52,27 @@ def onset_epochs(
 ) -> Array:
     """Return the epoch of R = 1/2 (T = 2: R = 3/4) of each seed from Q = S = C/N; q, k: (B, d).
 
-    By quadrature along the flow, within a thousandth: twice, and where the two differ by more the
-    equations are solved, as they are with an overlap, for the loss with fluctuations. 0 where a
-    seed starts beyond, inf where it does not come there in a hundred times the linear closure's
-    time. Raises ParameterError for too many actions and planes.
+    By quadrature along the flow, finer and finer until it changes by less than a thousandth; where
+    it does not settle the equations are solved, as they are with an overlap, for the loss with
+    fluctuations. 0 where a seed starts beyond, inf where it does not come there in a hundred times
+    the linear closure's time. Raises ParameterError for too many actions and planes.
     """
     rope, heads = planes(parameters), attention.heads(q, k)
-    log_t, finer = (
-        lock.heads_lock(rope, heads, parameters, count=count).log_t
-        for count in (lock.PANELS, 2 * lock.PANELS)
-    )
     R_end = lock.goal(parameters.T)
     R, _, _ = attention.retrieval(rope, heads.p)
     slow = lock.closure_lock(closures.LINEAR, parameters, R_end=R_end).log_t
     with np.errstate(over="ignore"):  # later than float64 can say: inf
-        found = np.where(R_end <= R, 0.0, np.exp(finer) / parameters.lr)
         longest = min(100 * float(np.exp(slow)), dynamics.LONGEST)
-    exact = (np.abs(finer - log_t) < 1e-3) & (overlap is None)
-    again = np.flatnonzero((R_end > R) & ~exact)
+    found, again = np.zeros(len(R)), np.flatnonzero(R_end > R)
+    if overlap is None:
+        log_t = np.full(len(R), np.nan)
+        for count in PANELS:
+            before = log_t[again]
+            some = Heads(heads.p[again], heads.imbalance[again])
+            log_t[again] = lock.heads_lock(rope, some, parameters, count=count).log_t
+            again = again[~(np.abs(log_t[again] - before) < 1e-3)]
+        with np.errstate(over="ignore"):
+            found = np.where(R_end > R, np.exp(log_t) / parameters.lr, 0.0)
     for chunk in np.array_split(again, 1 + again.size // CHUNK):
         if chunk.size:
             some = Heads(heads.p[chunk], heads.imbalance[chunk])
