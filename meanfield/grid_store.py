@@ -143,9 +143,12 @@ def prepare(
     require_libraries()
     if path.suffix != ".zarr":
         raise ParameterError(f"results are a Zarr folder: name one that ends in .zarr, not {path}")
-    unfinished_copy = path.with_name(path.name + ".part")
-    if unfinished_copy.exists():
-        shutil.rmtree(unfinished_copy)
+    unfinished_copy, retired = (path.with_name(path.name + end) for end in (".part", ".old"))
+    if retired.exists() and not path.exists():  # interrupted between two names
+        os.replace(retired, path)
+    for leftover in (unfinished_copy, retired):
+        if leftover.exists():
+            shutil.rmtree(leftover)
     if not path.exists():
         _create(unfinished_copy, grid, variables, points, extra or {}, title)
         os.replace(unfinished_copy, path)
@@ -166,8 +169,9 @@ def prepare(
         return Store(path, grid)
     _create(unfinished_copy, grid, variables, points, extra or {}, title)
     _keep(path, Store(unfinished_copy, grid))
-    shutil.rmtree(path)
+    os.replace(path, retired)
     os.replace(unfinished_copy, path)
+    shutil.rmtree(retired)
     return Store(path, grid)
 
 

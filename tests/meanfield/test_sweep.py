@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -129,6 +131,39 @@ def test_more_values_on_an_axis_keep_what_is_there(
     assert computed == 4 * 4 * 3 - 3 * 2 * 3
     anew = swept(tmp_path, text=more, out="anew.zarr")
     xarray.testing.assert_allclose(data, anew, rtol=1e-12)
+
+
+@pytest.mark.parametrize("killed_at", [1, 2])
+def test_killed_while_more_values_come_in_nothing_is_lost(
+    killed_at: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    swept(tmp_path)
+    more = SMALL.replace("T = [3, 5]", "T = [2, 3, 5]")
+    computed, renamed = 0, 0
+    solve, replace = grid_theory.solve, os.replace
+
+    def counting(wanted: Any, block: Block, missing: Any) -> Any:
+        nonlocal computed
+        computed += int(missing.sum())
+        return solve(wanted, block, missing)
+
+    def killed(*arguments: Any) -> None:
+        nonlocal renamed
+        renamed += 1
+        if renamed == killed_at:
+            raise KeyboardInterrupt
+        replace(*arguments)
+
+    with monkeypatch.context() as until:
+        until.setattr(grid_store, "os", SimpleNamespace(replace=killed))
+        arguments = [str(written(tmp_path, more)), "--out", str(tmp_path / "sweep.zarr")]
+        assert sweep.main([*arguments, "--workers", "0", "--resume"]) == 130
+    assert renamed == killed_at
+    monkeypatch.setattr(grid_theory, "solve", counting)
+    data = swept(tmp_path, "--resume", text=more)
+    assert computed == 3 * 3
+    assert bool((data.status == 1).all())
+    assert not list(tmp_path.glob("*.old")) + list(tmp_path.glob("*.part"))
 
 
 def test_a_grid_of_other_values_is_not_mixed_in(
