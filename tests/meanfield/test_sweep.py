@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,8 +18,9 @@ from meanfield.parameters import ParameterError
 xarray = pytest.importorskip("xarray")
 
 SMALL = """
-epochs = [50, 200]
+epochs = [50, 100]
 [fixed]
+K = 7
 rope_theta = 30.0
 [grid]
 N = { from = 4, to = 8, step = 2 }
@@ -45,21 +47,24 @@ def swept(folder: Path, *options: str, text: str = SMALL, out: str = "sweep.zarr
 def test_every_point_is_what_predict_says(closure: str, tmp_path: Path) -> None:
     data = swept(tmp_path, text=f'closure = "{closure}"\n{SMALL}')
     assert dict(data.sizes) == {"N": 3, "T": 2, "lr": 3, "epoch": 2}
-    for N, T, lr in ((4, 3, 4.0), (8, 5, 2.0)):
-        p = Parameters(N=N, T=T, lr=lr, rope_theta=30.0)
+    late = 0
+    for N, T, lr in ((4, 3, 4.0), (8, 5, 2.0), (8, 5, 1.0)):
+        p = Parameters(N=N, T=T, K=7, lr=lr, rope_theta=30.0)
         point = data.sel(N=N, T=T).sel(lr=lr, method="nearest")
-        run = predict(p, closure=closure, epochs=[50, 200])
+        run = predict(p, closure=closure, epochs=[50, 100])
         whole = predict(p, closure=closure)
         assert float(point.onset_epoch) == pytest.approx(whole.onset_epoch, rel=1e-8)
+        late += whole.onset_epoch > 100
         for name in grid_theory.CURVES:
             assert point[name].values == pytest.approx(getattr(run, name), abs=1e-8), name
     assert np.all(data.status == grid_store.DONE)
+    assert late, "an onset beyond the epochs is one of them"
 
 
 def test_arrays_say_what_they_are(tmp_path: Path) -> None:
     data = swept(tmp_path)
     assert data.attrs["closure"] == "linear"
-    assert data.attrs["fixed"] == '{"rope_theta": 30.0}'
+    assert data.attrs["fixed"] == '{"K": 7, "rope_theta": 30.0}'
     for array in (data.onset_epoch, data.R, data.rollout_accuracy):
         assert array.attrs["units"] in ("epoch", "1")
         assert array.attrs["equations"].startswith("(")
@@ -106,11 +111,16 @@ def test_an_interrupted_sweep_goes_on_and_computes_nothing_twice(
         return solve(wanted, block, missing)
 
     monkeypatch.setattr(grid_theory, "solve", counting)
+    shutil.copytree(path, tmp_path / "more.zarr")
     assert sweep.main([*arguments, "--resume"]) == 0
     assert not set(seen) & set(rest)
     assert xarray.open_zarr(path).load().identical(whole)
     assert sweep.main([*arguments, "--resume"]) == 0
     assert len(seen) + len(rest) == len(set(seen) | set(rest))
+
+    more = SMALL.replace("T = [3, 5]", "T = [2, 3, 5]")  # of the half, with more values
+    data = swept(tmp_path, "--resume", text=more, out="more.zarr")
+    xarray.testing.assert_allclose(data, swept(tmp_path, text=more, out="new.zarr"), rtol=1e-12)
 
 
 def test_more_values_on_an_axis_keep_what_is_there(
