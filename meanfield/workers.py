@@ -127,7 +127,7 @@ def _client(cluster: Cluster) -> Iterator[Any]:
     import dask
     from dask.distributed import Client, LocalCluster
 
-    # our own count of deaths decides; without a dashboard no port is opened
+    # our own count of deaths decides
     settings = {"distributed.scheduler.allowed-failures": DEATHS,
                 "distributed.comm.timeouts.connect": f"{PATIENCE}s"}  # fmt: skip
     with dask.config.set(settings), ExitStack() as stack:
@@ -143,7 +143,7 @@ def _client(cluster: Cluster) -> Iterator[Any]:
                     threads_per_worker=1,
                     memory_limit=cluster.memory or "auto",
                     silence_logs=logging.CRITICAL,  # a worker that dies is no news here
-                    dashboard_address=None,
+                    dashboard_address=":0",  # any free port: two sweeps may run side by side
                 )
             )
         try:

@@ -187,6 +187,32 @@ def test_what_a_task_raises_is_raised_here() -> None:
         list(workers.run(_fails, [(3,)], Cluster(workers=0)))
 
 
+@pytest.mark.parametrize("patience", [1, 0])
+def test_a_task_whose_workers_die_is_tried_again_and_given_up_at_last(
+    patience: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers, "DEATHS", patience)
+
+    def dies_twice(folder: str) -> int:
+        import os
+        import tempfile
+
+        if len(os.listdir(folder)) < 2:
+            tempfile.mkstemp(dir=folder)
+            os._exit(1)
+        return 7
+
+    def answers() -> list[Any]:
+        return [answer for _, answer in
+                workers.run(dies_twice, [(str(tmp_path),)], Cluster(workers=1))]  # fmt: skip
+
+    if patience:  # the scheduler gives up after the second death, and is asked to try again
+        assert answers() == [7]
+    else:
+        with pytest.raises(FileError, match="workers died 0 times over one task: give them more"):
+            answers()
+
+
 def test_contradictions_are_told() -> None:
     for given, told in (
         ({"workers": 2, "scheduler": "tcp://a:1"}, "exclude one another"),

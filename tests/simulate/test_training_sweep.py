@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +101,38 @@ def test_a_killed_sweep_goes_on_from_its_checkpoints(tmp_path: Path) -> None:
         assert path.stat().st_mtime_ns == at
     assert sweep.main([*written(whole, text), "--workers", "2"]) == 0
     assert dataset(killed).identical(dataset(whole))
+
+
+def test_what_is_trained_is_read_and_what_is_begun_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert sweep.main([*written(tmp_path), "--workers", "0"]) == 0
+    before = dataset(tmp_path)
+    shutil.rmtree(tmp_path / "runs" / "sweep.zarr")
+    lost, *_ = sorted(tmp_path.glob("runs/*.npz"))
+    lost.unlink()
+    trained = []
+
+    def noting(*arguments: Any, **options: Any) -> Any:
+        if "path" in options:  # the others tell how long it takes
+            trained.append((options["path"].name, options["resume"]))
+        return train(*arguments, **options)
+
+    monkeypatch.setattr(sweep, "train", noting)
+    assert sweep.main([*written(tmp_path), "--workers", "0"]) == 0
+    assert trained == [(lost.name, True)]
+    assert dataset(tmp_path).identical(before)
+
+
+def test_seeds_without_an_onset() -> None:
+    p = Parameters(N=4, T=3)
+    short = Training(n_train=64, n_test=16, train_epochs=2, eval_every=1)
+    run = train(p, short, [0, 1])
+    assert np.all(run.R[:, -1] < 0.5)
+    assert sweep.row(run)["onset_epoch"].tolist() == [[math.inf, math.inf]]
+    broken = sweep.row(replace(run, diverged={1: 2}))["onset_epoch"]
+    assert broken[0, 0] == math.inf
+    assert np.isnan(broken[0, 1])
 
 
 MISTAKES = {
