@@ -1,0 +1,46 @@
+"""The exponential of the fused kernel, alone: its gradients are in test_gradient.py."""
+
+from __future__ import annotations
+
+import ctypes
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from simulate import fused
+
+WRAPPED = """
+#include "{source}"
+void exponentials(real *y, int64_t count) {{
+    for (int64_t i = 0; i < count; i += LANES) *(vec *)(y + i) = exp_of(*(vec *)(y + i));
+}}
+"""
+
+
+@pytest.mark.skipif(fused.compiler() is None, reason="no C compiler")
+@pytest.mark.parametrize(("real", "integer"), [("float", "int32_t"), ("double", "int64_t")])
+def test_the_exponential_is_right_to_rounding(real: str, integer: str, tmp_path: Path) -> None:
+    source, built = tmp_path / "wrapped.c", tmp_path / "wrapped.so"
+    source.write_text(WRAPPED.format(source=fused.SOURCE), encoding="utf-8")
+    types = [f"-DREAL={real}", f"-DINTEGER={integer}", "-DN=4", "-DK=4", "-DT=3"]
+    compiler = str(fused.compiler())
+    subprocess.run([compiler, *fused.FLAGS, *types, source, "-o", built, "-lm"], check=True)
+    exponentials = ctypes.CDLL(str(built)).exponentials
+
+    def exp(y: np.ndarray) -> np.ndarray:
+        y = y.copy()
+        exponentials(ctypes.c_void_p(y.ctypes.data), ctypes.c_int64(y.size))
+        return y
+
+    dtype, largest = {"float": (np.float32, 87), "double": (np.float64, 707)}[real]
+    y = np.concatenate([np.linspace(-largest, largest, 2**16), np.linspace(-1, 1, 2**16)])
+    y = y.astype(dtype)
+    exact = np.exp(y.astype(np.longdouble))
+    # longdouble is no longer than double on some machines, and its exp then rounds as well
+    allowed = 1.0 if np.finfo(np.longdouble).eps < np.finfo(dtype).eps else 2.0
+    assert np.max(np.abs(exp(y) / exact - 1)) < allowed * np.finfo(dtype).eps
+    far = -np.geomspace(1.001 * largest, 1e30, 64).astype(dtype)
+    assert not exp(far).any()
+    assert exp(np.zeros(8, dtype)).tolist() == [1.0] * 8
