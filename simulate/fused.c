@@ -75,7 +75,7 @@ static vec exp_of(vec y) {
     double factorial = DOUBLE ? 6227020800. : 5040.; /* of DEGREE */
     for (int n = DEGREE; n; factorial /= n--) p = (real)(1 / factorial) + x * p;
     bits power = (bits)(1 + x * p) + ((bits)shifted << MANTISSA);
-    return (vec)(power & (y >= -LARGEST));
+    return (vec)(power & (bits)(y >= -LARGEST));
 }
 
 /* by_A (T, T), by_columns (N, K, M): gradient of the loss; both come zeroed.
