@@ -18,6 +18,7 @@ const PLOTS = {
     ["rollout_accuracy", "rollout", "--green", "2 3"]],
   overlaps: [["Q", "Q", "--vermilion", ""], ["S", "S", "--green", "7 3"]],
 };
+const LEFT = 40, RIGHT = 12; // margins of the plots
 const find = (id) => document.getElementById(id);
 const short = (x) => String(Number(x.toPrecision(3)));
 let chosen = { ...START }, result = null, tied = START.K === START.N;
@@ -52,6 +53,9 @@ function build() {
     tied = chosen.K === chosen.N;
     update();
   });
+  for (const id of Object.keys(PLOTS)) {
+    find(id).addEventListener("pointermove", (event) => point(find(id), event));
+  }
   addEventListener("hashchange", () => { read(); update(false); });
   addEventListener("resize", draw);
 }
@@ -123,21 +127,37 @@ function copy(text, what) {
 function draw() {
   if (!result) return;
   for (const [id, series] of Object.entries(PLOTS)) plot(find(id), series, id === "accuracies");
-  find("phases").innerHTML = Object.entries(PHASES).map(([name, label]) => {
+  find("values").textContent = "Point at a plot to read the curves there.";
+  find("phases").innerHTML = Object.entries(PHASES).map(([name, label], i) => {
     const epoch = result.events[name];
     const told = epoch === undefined ? "not yet" : `epoch ${epoch.toFixed(1)}`;
-    return `<tr><td>${label}</td><td class="number">${told}</td></tr>`;
+    return `<tr><td>${i + 1}</td><td>${label}</td><td class="number">${told}</td></tr>`;
   }).join("");
+}
+
+// Read all curves at the epoch under the pointer.
+function point(svg, event) {
+  if (!result) return;
+  const box = svg.getBoundingClientRect(), curve = result.curve, last = curve.epoch.length - 1;
+  const share = (event.clientX - box.left - LEFT) / (box.width - LEFT - RIGHT);
+  const i = Math.round(last * Math.min(1, Math.max(0, share)));
+  const x = LEFT + ((box.width - LEFT - RIGHT) * i) / last;
+  for (const hair of document.querySelectorAll(".hair")) {
+    hair.setAttribute("x1", x);
+    hair.setAttribute("x2", x);
+  }
+  const told = Object.values(PLOTS).flat().map(([name, label]) => `${label} ${short(curve[name][i])}`);
+  find("values").textContent = `Epoch ${curve.epoch[i].toFixed(1)}: ${told.join(", ")}`;
 }
 
 function plot(svg, series, unit) {
   const width = svg.clientWidth || 600, height = svg.clientHeight || 240;
-  const left = 40, right = width - 12, top = 22, bottom = height - 34, last = result.epochs;
+  const left = LEFT, right = width - RIGHT, top = 22, bottom = height - 34, last = result.epochs;
   const values = series.flatMap(([name]) => result.curve[name]);
   const most = unit ? 1 : Math.max(...values) * 1.05, least = Math.min(0, ...values);
   const x = (epoch) => left + ((right - left) * epoch) / last;
   const y = (value) => bottom - ((bottom - top) * (value - least)) / (most - least);
-  const parts = [];
+  const parts = [], numbers = [];
   for (const value of ticks(least, most, 5)) {
     parts.push(`<line class="grid" x1="${left}" x2="${right}" y1="${y(value)}" y2="${y(value)}"/>`,
       `<text x="${left - 6}" y="${y(value) + 4}" text-anchor="end">${value}</text>`);
@@ -146,9 +166,13 @@ function plot(svg, series, unit) {
     parts.push(`<text x="${x(epoch)}" y="${bottom + 15}" text-anchor="middle">${epoch}</text>`);
   }
   parts.push(`<text x="${(left + right) / 2}" y="${height - 4}" text-anchor="middle">epoch</text>`);
-  for (const epoch of Object.values(result.events)) {
-    if (epoch > 0) parts.push(`<line class="marker" x1="${x(epoch)}" x2="${x(epoch)}" y1="${top}" y2="${bottom}"/>`);
-  }
+  Object.keys(PHASES).forEach((name, i) => {
+    const epoch = result.events[name];
+    if (!(epoch > 0)) return;
+    parts.push(`<line class="marker" x1="${x(epoch)}" x2="${x(epoch)}" y1="${top}" y2="${bottom}"/>`);
+    numbers.push(`<text class="number" x="${x(epoch)}" y="${top + 24}">${i + 1}</text>`);
+  });
+  parts.push(`<line class="hair" x1="-9" x2="-9" y1="${top}" y2="${bottom}"/>`);
   parts.push(`<path class="axis" fill="none" d="M${left} ${top}V${bottom}H${right}"/>`);
   let at = left + 4;
   for (const [name, label, color, dashes] of series) {
@@ -160,7 +184,7 @@ function plot(svg, series, unit) {
       `<text x="${at + 27}" y="14">${label}</text>`);
     at += 44 + 7 * label.length;
   }
-  svg.innerHTML = parts.join("");
+  svg.innerHTML = parts.concat(numbers).join("");
 }
 
 function ticks(low, high, count) {

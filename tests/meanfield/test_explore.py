@@ -132,6 +132,29 @@ def test_sliders_move_the_curves_by_keyboard_alone(page: Any) -> None:
 
 
 @needs_browser
+def test_a_curve_is_read_where_it_is_pointed_at_and_phases_are_named_in_the_plot(page: Any) -> None:
+    for name in ("accuracies", "overlaps"):
+        box = page.locator(f"#{name}").bounding_box()
+        page.mouse.move(box["x"] + 40 + (box["width"] - 52) / 2, box["y"] + 60)
+        shown, told = state(page), page.locator("#values").text_content()
+        middle = len(shown["curve"]["epoch"]) // 2
+        assert told.startswith(f"Epoch {shown['curve']['epoch'][middle]:.1f}: ")
+        values = [float(each.split()[-1]) for each in told.split(": ")[1].split(", ")]
+        curves = ("R", "next_token_accuracy", "rollout_accuracy", "Q", "S")
+        wanted = [shown["curve"][curve][middle] for curve in curves]
+        assert values == pytest.approx(wanted, rel=5e-3)
+        places = page.locator(f"#{name} .marker").evaluate_all(
+            "m => m.map((e) => +e.getAttribute('x1'))"
+        )
+        numbers = page.locator(f"#{name} text.number").all_text_contents()
+        assert numbers == ["1", "2", "3", "4"]
+        left, right = 40, box["width"] - 12
+        for place, event in zip(places, EVENTS, strict=True):
+            epoch = (place - left) / (right - left) * shown["epochs"]
+            assert epoch == pytest.approx(shown["events"][event], rel=1e-3)
+
+
+@needs_browser
 def test_the_link_opens_what_is_shown(page: Any, browser: Any) -> None:
     page.fill("#T", "7")
     page.select_option("#closure", "quadratic")
