@@ -217,6 +217,12 @@ def typical_heads(rope: Planes, parameters: Parameters) -> tuple[Heads, float]:
     """
     half, variance = parameters.d_head // 2, parameters.qk_variance
     size = generated.mean_size(variance)
+    none = ParameterError(
+        f"no seed is typical with {half} RoPE planes, T = {parameters.T} and qk_variance = "
+        f'{variance:g}: too far from the mean start; try closure="per-seed" or "linear"'
+    )
+    if not size < attention.LARGEST_LOGIT * math.sqrt(parameters.d_head):
+        raise none
     by_product = math.sqrt(generated.product_spread(variance))
     by_size = math.sqrt(generated.size_spread(variance))
     one_product, one_size = np.eye(2 * half) * by_product, np.eye(half) * by_size
@@ -237,8 +243,5 @@ def typical_heads(rope: Planes, parameters: Parameters) -> tuple[Heads, float]:
     slope, at_one = np.polyfit(np.log(SHARES), log_V[6 * half :], 1)
     share = float(np.exp((wanted - at_one) / slope))
     if not LEAST_SHARE < share < 1.05:  # nan included
-        raise ParameterError(
-            f"no seed is typical with {half} RoPE planes, T = {parameters.T} and qk_variance = "
-            f'{variance:g}: too far from the mean start; try closure="per-seed" or "linear"'
-        )
+        raise none
     return attention.mean_heads(parameters, share), share

@@ -1,6 +1,7 @@
 """Softmax attention without a closure, against the flow of all weights by plain T x T sums."""
 
 import math
+from dataclasses import replace
 from functools import partial
 
 import mpmath
@@ -425,6 +426,9 @@ def test_models_that_cannot_be_followed_are_refused():
         ParameterError, match="no seed is typical with 1 RoPE planes, T = 100 and qk_var"
     ):
         predict(Parameters(N=20, T=100, d_head=2), closure="spectral")
+    for far in (30.0, 3e5, 1e300):
+        with pytest.raises(ParameterError, match="too far from the mean start"):
+            predict(replace(DEFAULT, qk_variance=far), closure="spectral")
     with pytest.raises(ParameterError, match="their attention logits may reach 8e"):
         predict(DEFAULT, closure="per-seed", q=np.full(64, 1e3), k=np.full(64, 1e5))
     with pytest.raises(ParameterError, match=r"q must be finite numbers of one shape \(seeds, d_h"):
