@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, NoReturn
@@ -103,8 +105,9 @@ def parser() -> argparse.ArgumentParser:
                          help="of the logic matrices (default: float32)")  # fmt: skip
     machine.add_argument("--kernel", default="auto", metavar="|".join(KERNELS),
                          help="fused needs a C compiler and a CPU (default: auto)")  # fmt: skip
-    machine.add_argument("--threads", type=integer, default=1,
-                         help="CPU threads of torch (default: 1, which is fastest)")  # fmt: skip
+    machine.add_argument("--threads", type=integer, default=os.cpu_count() or 1, metavar="COUNT",
+                         help="seeds side by side in the fused kernel "
+                         "(default: all cores)")  # fmt: skip
     return result
 
 
@@ -118,7 +121,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise ParameterError("--seed and --dir go together; several seeds go with --out")
         if options.threads < 1:
             raise ParameterError(f"threads must be at least 1, not {options.threads}")
-        torch.set_num_threads(options.threads)
+        torch.set_num_threads(1)  # more only wait for each other on sizes like these
         parameters, training = chosen(options)
         seeds = list(options.seeds) if options.seed is None else [options.seed]
         return _train(parameters, training, seeds, options)
@@ -179,13 +182,14 @@ def _train(
         for old in (path, checkpoint_of(path)):
             if old.exists():
                 raise FileError(f"{old} exists: give --resume to go on, or --overwrite")
-    with _Bar(training) as bar:
+    with _Bar(training) as bar, ThreadPoolExecutor(options.threads) as pool:
         began = time.perf_counter()
         try:
             run = train(
                 parameters, training, seeds, path=path, resume=options.resume,
                 device=options.device, dtype=options.dtype, kernel=options.kernel,
-                report=bar.report, say=lambda message: tqdm.write(message, file=sys.stderr),
+                each=pool.map, report=bar.report,
+                say=lambda message: tqdm.write(message, file=sys.stderr),
             )  # fmt: skip
         except (MemoryError, RuntimeError) as error:
             if not out_of_memory(error) or len(seeds) == 1:

@@ -12,6 +12,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,9 @@ VECTOR = 32  # bytes
 ARRAYS = ("actions", "states", "order", "start")
 # no -ffast-math: with it gcc makes the whole process flush denormal numbers to zero
 FLAGS = ("-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-shared", "-fPIC")
+
+
+Each = Callable[..., Any]
 
 
 class _Rows(ctypes.Structure):
@@ -75,21 +79,22 @@ def library(N: int, K: int, T: int, dtype: torch.dtype) -> ctypes.CDLL | None:
 class Fused:
     """The sequences of B seeds, ready for gradients; the interface of Grouped."""
 
-    def __init__(self, data: Sequences, *, N: int, K: int, dtype: torch.dtype) -> None:
-        """Sort the rows of every seed by current state and step."""
+    def __init__(
+        self, data: Sequences, *, N: int, K: int, dtype: torch.dtype, each: Each = map
+    ) -> None:
+        """Sort the rows of every seed by current state and step.
+
+        each: how seeds are gone through: map, or that of a thread pool for seeds side by side.
+        """
         self.sequences, self.T = data.actions.shape[1:]
         found = library(N, K, self.T, dtype)
         if found is None:
             raise RuntimeError("the fused kernel needs a C compiler: use Grouped")
-        self.library, self.N, self.K, self.dtype = found, N, K, dtype
+        self.library, self.N, self.K, self.dtype, self.each = found, N, K, dtype, each
         self.data = [
             self._sorted(actions, states)
             for actions, states in zip(data.actions, data.states, strict=True)
         ]
-        lanes = VECTOR // dtype.itemsize
-        # torch's tensors begin at a cache line, so that no vector lies across two
-        self.columns = torch.zeros(N, K, -(-N // lanes) * lanes, dtype=dtype)
-        self.by_columns = torch.zeros_like(self.columns)
 
     def gradient(self, A: Tensor, W: Tensor) -> tuple[Tensor, Tensor]:
         """Return the gradient of the loss (7) by A and by W.
@@ -99,39 +104,47 @@ class Fused:
         by_A = torch.zeros_like(A, dtype=self.dtype)
         by_W = torch.zeros_like(W)
         A = A.to(self.dtype).contiguous()
-        for s, (rows, _) in enumerate(self.data):
+
+        def one(s: int) -> None:
             largest = float(W[s].abs().max())
             if not largest < float("inf"):
-                continue
-            self._load(W[s])
-            self.by_columns.zero_()
+                return
+            columns = self._columns(W[s])
+            by_columns = torch.zeros_like(columns)
             self.library.gradient(
-                ctypes.byref(rows), A[s].data_ptr(), self.columns.data_ptr(),
+                ctypes.byref(self.data[s][0]), A[s].data_ptr(), columns.data_ptr(),
                 1 / (self.sequences * self.T), largest >= SAFE[self.dtype], by_A[s].data_ptr(),
-                self.by_columns.data_ptr(),
+                by_columns.data_ptr(),
             )  # fmt: skip
-            by_W[s] = self.by_columns[..., : self.N].permute(1, 2, 0)
+            by_W[s] = by_columns[..., : self.N].permute(1, 2, 0)
+
+        list(self.each(one, range(len(self.data))))
         return by_A.double(), by_W
 
     def statistics(self, A: Tensor, W: Tensor) -> Statistics:
         """Return loss, next-token accuracy and moments of the logits of each seed."""
-        sums = np.zeros((len(self.data), 6))
         A = A.to(self.dtype).contiguous()
-        for s, (rows, _) in enumerate(self.data):
-            self._load(W[s])
+
+        def one(s: int) -> NDArray[np.float64]:
+            columns, sums = self._columns(W[s]), np.zeros(6)
             self.library.statistics(
-                ctypes.byref(rows), A[s].data_ptr(), self.columns.data_ptr(), sums[s].ctypes.data
+                ctypes.byref(self.data[s][0]), A[s].data_ptr(), columns.data_ptr(), sums.ctypes.data
             )
+            return sums
+
+        sums = np.array(list(self.each(one, range(len(self.data)))))
         return Statistics.from_means(sums.T / (self.sequences * self.T), N=self.N)
 
     def rollout(self, A: Tensor, W: Tensor) -> Tensor:
         """Return the share of sequences of each seed whose last state is generated right, (B,)."""
-        right = []
         A = A.to(self.dtype).contiguous()
-        for s, (rows, _) in enumerate(self.data):
-            self._load(W[s])
-            arguments = (ctypes.byref(rows), A[s].data_ptr(), self.columns.data_ptr())
-            right.append(self.library.rollout(*arguments, self.sequences))
+
+        def one(s: int) -> int:
+            columns = self._columns(W[s])
+            arguments = (ctypes.byref(self.data[s][0]), A[s].data_ptr(), columns.data_ptr())
+            return int(self.library.rollout(*arguments, self.sequences))
+
+        right = list(self.each(one, range(len(self.data))))
         return torch.tensor(right, dtype=torch.float64) / self.sequences
 
     def _sorted(self, actions: Tokens, states: Tokens) -> tuple[_Rows, dict[str, NDArray[Any]]]:
@@ -147,5 +160,9 @@ class Fused:
         self.library.sort(ctypes.byref(rows), n)
         return rows, arrays
 
-    def _load(self, W: Tensor) -> None:
-        self.columns[..., : self.N] = W.permute(2, 0, 1)
+    def _columns(self, W: Tensor) -> Tensor:
+        """Return W (K, N, N) as the kernel takes it; at a cache line, as torch's tensors are."""
+        lanes = VECTOR // self.dtype.itemsize
+        columns = torch.zeros(self.N, self.K, -(-self.N // lanes) * lanes, dtype=self.dtype)
+        columns[..., : self.N] = W.permute(2, 0, 1)
+        return columns

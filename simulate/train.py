@@ -43,6 +43,7 @@ def train(
     device: str = "auto",
     dtype: str = "float32",
     kernel: str = "auto",
+    each: fused.Each = map,
     report: Report = lambda epoch, measured: None,
     say: Say = lambda message: None,
 ) -> Run:
@@ -53,6 +54,7 @@ def train(
     device: "auto", "cpu" or "cuda". dtype: of W and of the sequences, "float32" or "float64".
     kernel: "torch" anywhere; "fused" with fixed embeddings, a CPU and a C compiler; "auto": fused
         where it can be.
+    each: how the fused kernel goes through seeds: map, or that of a thread pool, side by side.
     report: called with the epoch and the measured arrays at every evaluation.
     say: called with a sentence when a seed diverges.
 
@@ -71,7 +73,7 @@ def train(
 
     def data(sequences: Sequences) -> Data:
         if kernel == "fused":
-            return fused.Fused(sequences, N=N, K=K, dtype=real)
+            return fused.Fused(sequences, N=N, K=K, dtype=real, each=each)
         return Grouped(sequences, N=N, K=K, dtype=real, device=where)
 
     train_data, test_data = data(task.train), data(task.test)

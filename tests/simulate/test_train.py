@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -49,6 +52,22 @@ def test_seeds_in_a_batch_are_the_seeds_alone(kernel: str, dtype: str) -> None:
                 getattr(together, name)[index], getattr(alone, name)[0], rtol=1e-9, atol=1e-12,
                 err_msg=name,
             )  # fmt: skip
+
+
+@pytest.mark.skipif(fused.compiler() is None, reason="no C compiler")
+@pytest.mark.parametrize("batch_size", [100, 30])
+def test_seeds_side_by_side_give_the_same_numbers(batch_size: int) -> None:
+    training = Training(**SHORT, batch_size=batch_size)
+    seeds, at_once = range(6), []
+
+    def together(function: Callable[[int], Any], which: Iterable[int]) -> Any:
+        at_once.append(threading.active_count())
+        return pool.map(function, which)
+
+    with ThreadPoolExecutor(4) as pool:
+        side_by_side = train(P, training, seeds, kernel="fused", each=together)
+    assert max(at_once) > 2
+    assert_equal(side_by_side, train(P, training, seeds, kernel="fused"))
 
 
 def test_seeds_worked_on_all_at_once_are_the_seeds_alone(monkeypatch: pytest.MonkeyPatch) -> None:
