@@ -1,13 +1,13 @@
 """Seconds per full-batch epoch and peak memory: the simulator against the plain reference.
 
-    python benchmarks/simulator.py [--sizes main large] [--rounds 7] [--out FILE]
+    python benchmarks/simulator.py [--sizes main large] [--rounds 4] [--out FILE]
 
 All variants take turns in one process, one thread, three epochs at a time, timed in CPU seconds,
 best of the rounds, so that what else the machine does changes the ratios little and an epoch finds
-the caches as the one before left them. An epoch is gradient and step. The floor
-is what the arithmetic alone would take: the flops of the sparse problem at the speed of a large
-matrix product, and its exponentials at the speed of exp on an array in the cache. Memory is the
-rise of the process's peak over a few epochs (Linux only), each variant in a process of its own.
+the caches as the one before left them. An epoch is gradient and step. The floor is the flops of the
+sparse problem at the speed of a large matrix product, and its exponentials at the speed of torch's
+exp on an array in the cache. Memory is the rise of the process's peak over a few epochs (Linux
+only), each variant in a process of its own.
 """
 
 from __future__ import annotations

@@ -129,12 +129,12 @@ def onset_time_many_actions(
     yield "Grows like T", sp.Eq(sp.Limit(t / T, T, sp.oo), sp.simplify(ratio))
 
 
-def onset_of_flow(N0: float, K0: float, T0: float, rate: float, *, step: float) -> float:
+def onset_of_flow(N0: float, K0: float, T0: float, gamma0: float, *, step: float) -> float:
     """Return the time of R = 1/2 by Runge-Kutta steps, the error signal being that of a guess."""
     blind = (N0 - 1) / N0
 
     def slope(R_now: float, gap: float) -> tuple[float, float]:
-        growth = N0 * blind * rate * (K0 - 1) * gap / (K0 * (N0 - 1)) * R_now * (1 - R_now)
+        growth = N0 * blind * gamma0 * (K0 - 1) * gap / (K0 * (N0 - 1)) * R_now * (1 - R_now)
         return growth, blind * R_now / (K0 * N0)
 
     point, time, before = (1 / T0, 0.0), 0.0, (1 / T0, 0.0)
@@ -221,9 +221,9 @@ def many_actions_by_flow(law: sp.Eq) -> str:
     turns = [cmath.exp(1j * 10.0 ** (-2 * plane / d0)) for plane in range(d0 // 2)]
     means = [turn * (1 - turn**T0) / (1 - turn) / T0 for turn in turns]
     factors = sum((1 - abs(mean) ** 2) ** 2 for mean in means)
-    rate = 4 * variance * factors / (d0 * (T0 - 1))
+    gamma0 = 4 * variance * factors / (d0 * (T0 - 1))
     claimed = float(law.rhs.subs({N: N0, K: K0, sigma2: variance}))
-    found = onset_of_flow(N0, K0, T0, rate, step=T0 / 1000) / T0
+    found = onset_of_flow(N0, K0, T0, gamma0, step=T0 / 1000) / T0
     gap = abs(claimed / found - 1)
     require(gap < 2e-3, f"{claimed} instead of {found}")
     return f"t/T = {found:.5g}, relative deviation {gap:.0e}"

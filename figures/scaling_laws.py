@@ -82,7 +82,8 @@ class Law:
     """One series measured: values (P,), and onsets in training time, or in epochs for lr.
 
     seeds: that of each seed, (B, P), of those that lock on at every value; lost: how many do not.
-    linear, closed: theory's. spectral: that of a typical seed, nan where there is none.
+    linear, closed: theory's. spectral: that of a typical seed in gradient steps, nan where there
+        is none.
     """
 
     values: Array

@@ -24,7 +24,7 @@ Array = NDArray[np.float64]
 
 SAMPLES, RNG_SEED = 400, 20260618  # of the spread over seeds, unless told otherwise
 CHUNK = 32  # seeds solved as one system
-PANELS = (2, 3, 6)  # of the way to the onset, finer and finer
+PANEL_COUNTS = (2, 3, 6)  # on the way to the onset, finer and finer
 PROBED, SAME_FACTOR = 16, 0.02  # seeds that tell whether fluctuations shift all onsets alike
 SHARES = (0.7, 0.8, 0.9, 1.0)  # of the mean size, between which the typical one is looked for
 MOST_FINE = 2**14  # actions times d_head: beyond, that in small steps would take too long
@@ -66,7 +66,7 @@ def onset_epochs(
     found, again = np.zeros(len(R)), np.flatnonzero(R_end > R)
     if overlap is None:
         log_t = np.full(len(R), np.nan)
-        for count in PANELS:
+        for count in PANEL_COUNTS:
             before = log_t[again]
             some = Heads(heads.p[again], heads.imbalance[again])
             log_t[again] = lock.heads_lock(rope, some, parameters, count=count).log_t
@@ -217,12 +217,12 @@ def typical_heads(rope: Planes, parameters: Parameters) -> tuple[Heads, float]:
     """
     half, variance = parameters.d_head // 2, parameters.qk_variance
     size = generated.mean_size(variance)
-    none = ParameterError(
+    untypical = ParameterError(
         f"no seed is typical with {half} RoPE planes, T = {parameters.T} and qk_variance = "
         f'{variance:g}: too far from the mean start; try closure="per-seed" or "linear"'
     )
     if not size < attention.LARGEST_LOGIT * math.sqrt(parameters.d_head):
-        raise none
+        raise untypical
     by_product = math.sqrt(generated.product_spread(variance))
     by_size = math.sqrt(generated.size_spread(variance))
     one_product, one_size = np.eye(2 * half) * by_product, np.eye(half) * by_size
@@ -243,5 +243,5 @@ def typical_heads(rope: Planes, parameters: Parameters) -> tuple[Heads, float]:
     slope, at_one = np.polyfit(np.log(SHARES), log_V[6 * half :], 1)
     share = float(np.exp((wanted - at_one) / slope))
     if not LEAST_SHARE < share < 1.05:  # nan included
-        raise none
+        raise untypical
     return attention.mean_heads(parameters, share), share

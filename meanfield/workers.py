@@ -103,11 +103,12 @@ def run(
             if future.status == "lost" or future.cancelled():
                 raise FileError("the connection to the scheduler was lost: --resume goes on")
             if future.status == "error" and isinstance(future.exception(), KilledWorker):
-                deaths[future] = deaths.get(future, 0) + 1
-                if deaths[future] > DEATHS:
+                allowed = future.exception().allowed_failures  # before we are told of a death
+                deaths[future] = deaths.get(future, allowed) + 1
+                if deaths[future] >= DEATHS:
                     raise FileError(
-                        f"workers died {DEATHS} times over one task: give them more --memory, then "
-                        "--resume goes on"
+                        f"workers died {deaths[future]} times over one task: give them more "
+                        "--memory, then --resume goes on"
                     )
                 client.retry([future])
                 done.add(future)
@@ -127,10 +128,8 @@ def _client(cluster: Cluster) -> Iterator[Any]:
     import dask
     from dask.distributed import Client, LocalCluster
 
-    # our own count of deaths decides
-    settings = {"distributed.scheduler.allowed-failures": DEATHS,
-                "distributed.comm.timeouts.connect": f"{PATIENCE}s"}  # fmt: skip
-    with dask.config.set(settings), ExitStack() as stack:
+    patience = {"distributed.comm.timeouts.connect": f"{PATIENCE}s"}
+    with dask.config.set(patience), ExitStack() as stack:
         if cluster.scheduler is not None:
             where: Any = cluster.scheduler
         elif cluster.slurm is not None:

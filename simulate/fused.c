@@ -14,7 +14,7 @@
 
 typedef REAL real;
 typedef real vec __attribute__((vector_size(32), aligned(sizeof(real)), may_alias));
-typedef INTEGER bits __attribute__((vector_size(32), may_alias)); /* as wide as real */
+typedef __typeof__((vec){0} < (vec){0}) bits; /* integers as wide as real */
 enum { LANES = 32 / sizeof(real), V = (N + LANES - 1) / LANES, M = V * LANES };
 enum { BLOCK = 16 }; /* rows worked on at a time: enough of them to overlap, few enough for L1 */
 
@@ -89,8 +89,8 @@ void gradient(const rows *r, const real *A, const real *columns, real scale, int
     for (int64_t x = 0; x < N; x++, columns += K * M, by_columns += K * M)
         for (int64_t t = 0; t < T; t++) {
             int64_t first = r->start[x * T + t], last = r->start[x * T + t + 1];
-            vec by[T] = {0}, weight[T];
-            for (int64_t j = 0; j < T; j++) weight[j] = by[j] + A[t * T + j];
+            vec by[T] = {0}, weight[T]; /* weight: A_tj in every lane */
+            for (int64_t j = 0; j < T; j++) weight[j] = A[t * T + j] - (vec){0};
             for (; first < last; first += BLOCK) {
                 int64_t count = last - first < BLOCK ? last - first : BLOCK;
                 const uint32_t *order = r->order + first;

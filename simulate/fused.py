@@ -32,8 +32,7 @@ ARRAYS = ("actions", "states", "order", "start")
 # no -ffast-math: with it gcc makes the whole process flush denormal numbers to zero
 FLAGS = ("-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-shared", "-fPIC")
 
-
-Each = Callable[..., Any]
+Each = Callable[..., Any]  # as map: (function, iterable) to an iterable of results, in order
 
 
 class _Rows(ctypes.Structure):
@@ -52,12 +51,10 @@ def library(N: int, K: int, T: int, dtype: torch.dtype) -> ctypes.CDLL | None:
     cc = compiler()
     if cc is None:
         return None
-    real, integer = {torch.float32: ("float", "int32_t"), torch.float64: ("double", "int64_t")}[
-        dtype
-    ]
+    real = {torch.float32: "float", torch.float64: "double"}[dtype]
     with tempfile.TemporaryDirectory() as folder:
         built = Path(folder) / "fused.so"
-        sizes = (f"-DREAL={real}", f"-DINTEGER={integer}", f"-DN={N}", f"-DK={K}", f"-DT={T}")
+        sizes = (f"-DREAL={real}", f"-DN={N}", f"-DK={K}", f"-DT={T}")
         try:
             subprocess.run(
                 [cc, *FLAGS, *sizes, str(SOURCE), "-o", str(built), "-lm"],

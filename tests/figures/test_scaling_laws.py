@@ -66,4 +66,7 @@ def test_a_seed_that_does_not_lock_on_is_told() -> None:
     found = scaling_laws.laws(runs)
     assert {name: law.lost for name, law in found.items()} == {n: int(n == "T") for n in SERIES}
     assert len(found["T"].seeds) == 2
+    by_lr = found["lr"].exponents()
+    assert by_lr["linear"].value == pytest.approx(-1)
+    assert by_lr["spectral"].value > -0.99, "gradient steps lag the flow"
     assert "Left out as not locking on everywhere: 1 (T). " in scaling_laws.draw(runs).caption
