@@ -169,3 +169,16 @@ def test_killed_again_and_again_it_ends_bit_identical(tmp_path: Path) -> None:
     (one,), (other,) = read_runs(tmp_path / "whole"), read_runs(folder)
     for name in ARRAYS:
         np.testing.assert_array_equal(getattr(one, name), getattr(other, name), err_msg=name)
+
+
+def test_without_torch_the_command_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from simulate.__main__ import main
+
+    monkeypatch.setitem(sys.modules, "torch", None)
+    for name in [each for each in sys.modules if each.startswith("simulate.c")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.delattr("simulate.cli", raising=False)
+    assert main(["--N", "8"]) == 2
+    assert 'needs torch: pip install --editable ".[simulate]"' in capsys.readouterr().err
