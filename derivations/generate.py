@@ -19,27 +19,12 @@ from pathlib import Path
 import sympy as sp
 from sympy.codegen.cfunctions import expm1
 
-from derivations import (
-    attention_closures,
-    dynamics,
-    fluctuations,
-    javascript,
-    logic,
-    logits,
-    loss,
-    matrices,
-    plane_system,
-    regimes,
-    registry,
-    rollout,
-    scaling,
-    solution,
-    variances,
-)
-from derivations.closed_system import ERROR, MARGIN_RANGES, log_odds, rate, system
-from derivations.dynamics import U, V, kappa, rho
-from derivations.equation import Equation, require
-from derivations.numpy_code import (
+from derivations import registry
+from derivations.beyond import fluctuations, matrices, scaling, solution, variances
+from derivations.beyond.solution import R_0, U_0, V_0, odds_0
+from derivations.code import javascript, plane_system
+from derivations.code.closed_system import ERROR, MARGIN_RANGES, log_odds, rate, system
+from derivations.code.numpy import (
     HEADER,
     Written,
     as_stated,
@@ -52,8 +37,10 @@ from derivations.numpy_code import (
     select,
     wrightomega,
 )
-from derivations.regimes import Q_0, S_0, tau
-from derivations.solution import R_0, U_0, V_0, odds_0
+from derivations.equation import Equation, require
+from derivations.paper import attention_closures, dynamics, logic, logits, loss, regimes, rollout
+from derivations.paper.dynamics import U, V, kappa, rho
+from derivations.paper.regimes import Q_0, S_0, tau
 from derivations.symbols import (
     C,
     Delta,

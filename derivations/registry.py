@@ -9,27 +9,29 @@ from string import ascii_lowercase
 from time import perf_counter
 from types import ModuleType
 
-from derivations import (
-    attention,
-    attention_closures,
+from derivations.beyond import (
     attention_flow,
-    definitions,
-    dynamics,
     finite_steps,
     fluctuations,
-    glu,
-    logic,
-    logits,
-    loss,
     matrices,
-    overlaps,
-    regimes,
-    rollout,
     scaling,
     solution,
     variances,
 )
 from derivations.equation import Check, CheckFailed, Equation, Status, collect
+from derivations.paper import (
+    attention,
+    attention_closures,
+    definitions,
+    dynamics,
+    glu,
+    logic,
+    logits,
+    loss,
+    overlaps,
+    regimes,
+    rollout,
+)
 
 CHAPTERS: dict[str, ModuleType] = {
     "Task, model, loss, order parameters": definitions,

@@ -9,8 +9,8 @@ from html import escape
 import sympy as sp
 from latex2mathml.converter import convert
 
+from derivations.code.latex import latex
 from derivations.equation import Equation
-from derivations.latex import latex
 from derivations.registry import (
     CHAPTERS,
     EQUATIONS,

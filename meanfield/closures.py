@@ -87,7 +87,7 @@ def from_expression(expression: Any, parameters: Parameters) -> Closure:
     It may use the symbols R, N, K, T, d, gamma and g_0 of derivations.symbols, by name; the values
     of all but R are taken from the parameters. Any other symbol is the caller's to substitute.
     """
-    from derivations.closed_system import closure_functions  # SymPy only when it is asked for
+    from derivations.code.closed_system import closure_functions  # SymPy only when it is asked for
 
     values = {
         "N": parameters.N,

@@ -23,7 +23,7 @@ ALLOWED = {
 ALSO = {
     "derivations/__main__.py": {"tabulate", "tqdm"},
     "derivations/report.py": {"latex2mathml"},
-    "derivations/javascript.py": {"latex2mathml"},
+    "derivations/code/javascript.py": {"latex2mathml"},
     "figures/batches.py": {"simulate"},  # its settings, which load no torch
     "figures/make_runs.py": {"torch", "simulate"},
 }

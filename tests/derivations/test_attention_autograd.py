@@ -9,9 +9,10 @@ from dataclasses import dataclass
 import pytest
 import sympy as sp
 
-from derivations import attention, attention_flow
+from derivations.beyond import attention_flow
 from derivations.equation import Equation
-from derivations.sums import numbers
+from derivations.models.sums import numbers
+from derivations.paper import attention
 from derivations.symbols import A, F, G, K, L, N, Q, R, S, T, d, g, i, j, l, omega, r
 
 torch = pytest.importorskip("torch")

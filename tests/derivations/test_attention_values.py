@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import sympy as sp
 
-from derivations import attention_closures as closures
-from derivations.attention import frequencies, rope_base
-from derivations.sums import numbers
+from derivations.models.sums import numbers
+from derivations.paper import attention_closures as closures
+from derivations.paper.attention import frequencies, rope_base
 from derivations.symbols import T, d, omega, r, sigma2
 
 LENGTH, WIDTH, VARIANCE = 10, 64, sp.Rational(1, 3)

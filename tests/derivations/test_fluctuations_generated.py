@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 import sympy as sp
 
-from derivations import fluctuations, logic, matrices, rollout, solution, variances
-from derivations.dynamics import U, V
-from derivations.regimes import Q_0, S_0
-from derivations.solution import U_0, V_0
+from derivations.beyond import fluctuations, matrices, solution, variances
+from derivations.beyond.solution import U_0, V_0
+from derivations.paper import logic, rollout
+from derivations.paper.dynamics import U, V
+from derivations.paper.regimes import Q_0, S_0
 from derivations.symbols import C, Delta, K, N, Q, R, S, T, g
 from meanfield import generated
 

@@ -12,21 +12,13 @@ import numpy as np
 import pytest
 import sympy as sp
 
-from derivations import (
-    attention_closures,
-    closed_system,
-    dynamics,
-    generate,
-    logits,
-    loss,
-    numpy_code,
-    regimes,
-    rollout,
-    solution,
-    variances,
-)
-from derivations.attention_closures import form_factor_sum
+from derivations import generate
+from derivations.beyond import solution, variances
+from derivations.code import closed_system
+from derivations.code import numpy as numpy_code
 from derivations.equation import CheckFailed
+from derivations.paper import attention_closures, dynamics, logits, loss, regimes, rollout
+from derivations.paper.attention_closures import form_factor_sum
 from derivations.symbols import (
     C,
     Delta,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from derivations import logic
-from derivations.sums import numbers
+from derivations.models.sums import numbers
+from derivations.paper import logic
 from derivations.symbols import K, N, P, R, eta, g
 
 N0, K0, T0 = 7, 4, 5

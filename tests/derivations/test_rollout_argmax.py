@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from derivations import rollout
-from derivations.rollout import accuracy, error, integrated, plain, sigma_c, sigma_o
+from derivations.paper import rollout
+from derivations.paper.rollout import accuracy, error, integrated, plain, sigma_c, sigma_o
 from derivations.symbols import Delta, N, T
 
 

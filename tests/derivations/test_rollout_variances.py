@@ -7,7 +7,7 @@ from fractions import Fraction
 import pytest
 import sympy as sp
 
-from derivations import variances as X6
+from derivations.beyond import variances as X6
 from derivations.symbols import K, N, R, T
 
 U_PART, V_PART = X6.STRENGTHS[X6.u], X6.STRENGTHS[X6.v]

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from derivations import javascript
-from derivations.numpy_code import Written, select
+from derivations.code import javascript
+from derivations.code.numpy import Written, select
 from derivations.symbols import N, R
 from meanfield import Parameters, cli, explore, predict
 

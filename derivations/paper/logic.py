@@ -9,13 +9,9 @@ from fractions import Fraction
 
 import sympy as sp
 
-from derivations.definitions import alignment, off_target
-from derivations.enumeration import SmallModel, small_model
 from derivations.equation import Kind, Status, Step, check, equation, require, tested_with_torch
-from derivations.logits import mean_correct_logit, other_logit_by_sum, sum_of_logits
-from derivations.loss import error_signal, mean_field_loss
-from derivations.overlaps import overlap_of_independent
-from derivations.sums import (
+from derivations.models.enumeration import SmallModel, small_model
+from derivations.models.sums import (
     contract,
     expand_sums,
     k_prime,
@@ -27,6 +23,10 @@ from derivations.sums import (
     swap,
     trace_product,
 )
+from derivations.paper.definitions import alignment, off_target
+from derivations.paper.logits import mean_correct_logit, other_logit_by_sum, sum_of_logits
+from derivations.paper.loss import error_signal, mean_field_loss
+from derivations.paper.overlaps import overlap_of_independent
 from derivations.symbols import (
     C,
     Delta,

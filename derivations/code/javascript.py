@@ -10,9 +10,9 @@ import sympy as sp
 from latex2mathml.converter import convert
 from sympy.printing.jscode import JavascriptCodePrinter
 
+from derivations.code.latex import latex
+from derivations.code.numpy import NAMES, Written
 from derivations.equation import Equation
-from derivations.latex import latex
-from derivations.numpy_code import NAMES, Written
 
 # what the page needs; see meanfield/explorer/solver.js, which calls these
 NEEDED = (

@@ -7,10 +7,11 @@ from typing import Any
 
 import sympy as sp
 
-from derivations import dynamics, finite_steps, logits, loss
-from derivations.dynamics import rho, shape
+from derivations.beyond import finite_steps
+from derivations.code.numpy import HEADER, Written, expit, prove
 from derivations.equation import Equation, require
-from derivations.numpy_code import HEADER, Written, expit, prove
+from derivations.paper import dynamics, logits, loss
+from derivations.paper.dynamics import rho, shape
 from derivations.symbols import C, Delta, K, N, Q, R, S, g, t, y_c
 
 missing = sp.Symbol("missing", positive=True)  # 1 - R, exact however close R is to 1

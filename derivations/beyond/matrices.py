@@ -8,11 +8,13 @@ from fractions import Fraction
 
 import sympy as sp
 
-from derivations.definitions import expectation, training_loss, y_right
-from derivations.dynamics import BEYOND, U, V
-from derivations.enumeration import SmallModel, small_model
+from derivations.beyond.solution import U_0, V_0
 from derivations.equation import Kind, Step, check, equation, require
-from derivations.logic import (
+from derivations.models.enumeration import SmallModel, small_model
+from derivations.models.sums import contract, n_prime, over
+from derivations.paper.definitions import expectation, training_loss, y_right
+from derivations.paper.dynamics import BEYOND, U, V
+from derivations.paper.logic import (
     SMALL,
     alignment_change,
     c_1,
@@ -27,8 +29,6 @@ from derivations.logic import (
     project,
     vocabulary_overlaps,
 )
-from derivations.solution import U_0, V_0
-from derivations.sums import contract, n_prime, over
 from derivations.symbols import K, N, P, Q, R, S, eta, g, i, k, m, n, y
 
 right_state = sp.Symbol("c", integer=True, positive=True)  # the right state, one of the N

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import sympy as sp
 
 from derivations.equation import Kind, Status, Step, check, equation, require
-from derivations.sums import contract, over, trace_product
+from derivations.models.sums import contract, over, trace_product
 from derivations.symbols import (
     A,
     K,

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import sympy as sp
 
-from derivations.definitions import logsumexp, training_loss, y_right
 from derivations.equation import Kind, Status, Step, check, equation, require
-from derivations.logits import margin, mean_correct_logit
+from derivations.paper.definitions import logsumexp, training_loss, y_right
+from derivations.paper.logits import margin, mean_correct_logit
 from derivations.symbols import C, Delta, F, K, L, N, Q, R, S, g, i, y_c, y_o
 
 p_right = sp.Symbol("p_c", positive=True)  # probability of the right state under mean logits

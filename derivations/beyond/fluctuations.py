@@ -16,7 +16,35 @@ from fractions import Fraction
 
 import sympy as sp
 
-from derivations.attention import (
+from derivations.beyond.matrices import (
+    column_sums,
+    heuristic_rate,
+    micro_solution,
+    u,
+    u_dot,
+    v,
+    v_dot,
+)
+from derivations.beyond.solution import margin_by_gap
+from derivations.beyond.variances import (
+    DEVIATION,
+    STRENGTHS,
+    W_0,
+    Row,
+    attention_row,
+    current,
+    head,
+    logit_along_flow,
+    row_values,
+    sigma_W2,
+    spread,
+    variance,
+)
+from derivations.equation import Kind, Status, Step, check, equation, require
+from derivations.models.enumeration import SmallModel, small_model
+from derivations.models.rotary_head import STEP, Head, Real, entries, exact, mp, random_heads
+from derivations.models.sums import contract, expand_sums, numbers, over
+from derivations.paper.attention import (
     ENTRIES,
     R_dot,
     attention_gradient,
@@ -26,17 +54,11 @@ from derivations.attention import (
     weight,
     weight_flow,
 )
-from derivations.attention_model import STEP, Head, Real, entries, exact, mp, random_heads
-from derivations.definitions import logsumexp, training_loss, y_right
-from derivations.dynamics import U, V
-from derivations.enumeration import SmallModel, small_model
-from derivations.equation import Kind, Status, Step, check, equation, require
-from derivations.logic import SMALL, alignment_slope, mean_permutation, off_target_slope
-from derivations.loss import error_signal, mean_field_loss
-from derivations.matrices import column_sums, heuristic_rate, micro_solution, u, u_dot, v, v_dot
-from derivations.rollout import sigma_c, sigma_o
-from derivations.solution import margin_by_gap
-from derivations.sums import contract, expand_sums, numbers, over
+from derivations.paper.definitions import logsumexp, training_loss, y_right
+from derivations.paper.dynamics import U, V
+from derivations.paper.logic import SMALL, alignment_slope, mean_permutation, off_target_slope
+from derivations.paper.loss import error_signal, mean_field_loss
+from derivations.paper.rollout import sigma_c, sigma_o
 from derivations.symbols import (
     Delta,
     F,
@@ -58,20 +80,6 @@ from derivations.symbols import (
     y_c,
     y_o,
     z,
-)
-from derivations.variances import (
-    DEVIATION,
-    STRENGTHS,
-    W_0,
-    Row,
-    attention_row,
-    current,
-    head,
-    logit_along_flow,
-    row_values,
-    sigma_W2,
-    spread,
-    variance,
 )
 
 BEYOND = Status.BEYOND

@@ -7,20 +7,9 @@ from collections.abc import Iterator
 
 import sympy as sp
 
-from derivations.definitions import (
-    alignment,
-    expectation,
-    head_output,
-    logits,
-    off_target,
-    overlap_sums,
-    retrieval,
-    row_sum,
-    values,
-)
-from derivations.enumeration import Arrays, Entries, SmallModel, small_models
 from derivations.equation import Kind, Status, Step, check, equation, require
-from derivations.sums import (
+from derivations.models.enumeration import Arrays, Entries, SmallModel, small_models
+from derivations.models.sums import (
     average_over_action,
     average_over_state,
     contract,
@@ -31,6 +20,17 @@ from derivations.sums import (
     numbers,
     over,
     swap,
+)
+from derivations.paper.definitions import (
+    alignment,
+    expectation,
+    head_output,
+    logits,
+    off_target,
+    overlap_sums,
+    retrieval,
+    row_sum,
+    values,
 )
 from derivations.symbols import (
     A,

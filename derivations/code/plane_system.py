@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import sympy as sp
 
-from derivations import attention_flow, dynamics, finite_steps, loss
-from derivations.attention import key, query
-from derivations.attention_flow import (
+from derivations.beyond import attention_flow, finite_steps
+from derivations.beyond.attention_flow import (
     H_im,
     H_re,
     imbalance,
@@ -15,10 +14,12 @@ from derivations.attention_flow import (
     p_re,
     size,
 )
-from derivations.closed_system import MODEL_LINES, missing, through_logit
+from derivations.beyond.finite_steps import F_back, H_back_im, H_back_re
+from derivations.code.closed_system import MODEL_LINES, missing, through_logit
+from derivations.code.numpy import Written
 from derivations.equation import Equation, require
-from derivations.finite_steps import F_back, H_back_im, H_back_re
-from derivations.numpy_code import Written
+from derivations.paper import dynamics, loss
+from derivations.paper.attention import key, query
 from derivations.symbols import C, F, K, N, Q, R, S, d, eta, omega, r, sigma2
 
 frequency = sp.Symbol("omega", real=True)

@@ -15,7 +15,22 @@ from dataclasses import replace
 
 import sympy as sp
 
-from derivations.attention import (
+from derivations.equation import Kind, Status, Step, check, equation, require, tested_with_torch
+from derivations.models.rotary_head import (
+    STEP,
+    Complex,
+    Head,
+    Real,
+    Row,
+    entries,
+    exact,
+    mp,
+    random_heads,
+    softmax,
+)
+from derivations.models.sampling import agreement
+from derivations.models.sums import numbers
+from derivations.paper.attention import (
     PLANES,
     TORCH,
     attention_gradient,
@@ -34,7 +49,7 @@ from derivations.attention import (
     weight_flow,
     weights_of,
 )
-from derivations.attention_closures import (
+from derivations.paper.attention_closures import (
     explicit_form_factor,
     linear_closure,
     linear_rate,
@@ -42,22 +57,7 @@ from derivations.attention_closures import (
     quadratic_closure,
     quadratic_rate,
 )
-from derivations.attention_model import (
-    STEP,
-    Complex,
-    Head,
-    Real,
-    Row,
-    entries,
-    exact,
-    mp,
-    random_heads,
-    softmax,
-)
-from derivations.definitions import attention, retrieval
-from derivations.equation import Kind, Status, Step, check, equation, require, tested_with_torch
-from derivations.sampling import agreement
-from derivations.sums import numbers
+from derivations.paper.definitions import attention, retrieval
 from derivations.symbols import A, F, G, R, T, d, g0, gamma, i, j, l, r, sigma2, t, u
 
 BEYOND = Status.BEYOND

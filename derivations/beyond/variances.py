@@ -19,13 +19,7 @@ from fractions import Fraction
 
 import sympy as sp
 
-from derivations.definitions import head_output, logits, row_sum, values
-from derivations.dynamics import U, V
-from derivations.enumeration import small_model
-from derivations.equation import Kind, Status, Step, check, equation, require
-from derivations.logic import c_2, mean_permutation
-from derivations.logits import over_action_positions
-from derivations.matrices import (
+from derivations.beyond.matrices import (
     MOVED,
     gap_by_retrieval_part,
     micro_solution,
@@ -33,11 +27,11 @@ from derivations.matrices import (
     u,
     v,
 )
-from derivations.overlaps import agreements, overlap_of_independent
-from derivations.rollout import sigma_c, sigma_o
-from derivations.sampling import agreement
-from derivations.solution import U_0, V_0
-from derivations.sums import (
+from derivations.beyond.solution import U_0, V_0
+from derivations.equation import Kind, Status, Step, check, equation, require
+from derivations.models.enumeration import small_model
+from derivations.models.sampling import agreement
+from derivations.models.sums import (
     average_over_action,
     contract,
     expand_sums,
@@ -47,6 +41,12 @@ from derivations.sums import (
     numbers,
     over,
 )
+from derivations.paper.definitions import head_output, logits, row_sum, values
+from derivations.paper.dynamics import U, V
+from derivations.paper.logic import c_2, mean_permutation
+from derivations.paper.logits import over_action_positions
+from derivations.paper.overlaps import agreements, overlap_of_independent
+from derivations.paper.rollout import sigma_c, sigma_o
 from derivations.symbols import A, K, N, P, R, T, W, a, i, j, k, l, m, n, x, y, z
 
 delta = sp.KroneckerDelta

@@ -14,8 +14,8 @@ from collections.abc import Iterator
 import sympy as sp
 
 from derivations.equation import Kind, Status, Step, check, equation, require
-from derivations.sampling import agreement
-from derivations.sums import contract, over
+from derivations.models.sampling import agreement
+from derivations.models.sums import contract, over
 from derivations.symbols import N, m, n
 
 delta = sp.KroneckerDelta

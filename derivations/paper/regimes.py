@@ -10,20 +10,20 @@ from fractions import Fraction
 
 import sympy as sp
 
-from derivations.definitions import alignment, off_target, retrieval
-from derivations.dynamics import (
+from derivations.beyond.solution import solved
+from derivations.equation import Kind, Status, Step, check, equation, require
+from derivations.models.enumeration import small_model
+from derivations.models.sums import contract
+from derivations.paper.definitions import alignment, off_target, retrieval
+from derivations.paper.dynamics import (
     R_dot,
     alignment_dynamics,
     linear_growth,
     off_target_dynamics,
 )
-from derivations.enumeration import small_model
-from derivations.equation import Kind, Status, Step, check, equation, require
-from derivations.logits import sum_of_logits
-from derivations.loss import error_signal
-from derivations.overlaps import mean_permutation
-from derivations.solution import solved
-from derivations.sums import contract
+from derivations.paper.logits import sum_of_logits
+from derivations.paper.loss import error_signal
+from derivations.paper.overlaps import mean_permutation
 from derivations.symbols import A, C, Delta, K, N, P, Q, R, S, T, g, gamma, i, t
 
 Q_0, S_0 = sp.symbols("Q_0 S_0", real=True)  # overlaps at the start: C/N when nothing is known

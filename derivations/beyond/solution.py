@@ -9,8 +9,9 @@ from collections.abc import Iterator
 import mpmath
 import sympy as sp
 
-from derivations.attention_closures import linear_closure, quadratic_closure
-from derivations.dynamics import (
+from derivations.equation import Kind, Step, check, equation, require
+from derivations.paper.attention_closures import linear_closure, quadratic_closure
+from derivations.paper.dynamics import (
     BEYOND,
     R_of,
     U,
@@ -29,9 +30,8 @@ from derivations.dynamics import (
     shape,
     total_in_internal_time,
 )
-from derivations.equation import Kind, Step, check, equation, require
-from derivations.logits import margin, mean_correct_logit
-from derivations.loss import error_signal
+from derivations.paper.logits import margin, mean_correct_logit
+from derivations.paper.loss import error_signal
 from derivations.symbols import C, Delta, G, K, N, Q, R, S, T, g, g0, gamma, t, y_c
 
 U_0, V_0, R_0 = (

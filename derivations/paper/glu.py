@@ -12,9 +12,9 @@ from collections.abc import Iterator
 
 import sympy as sp
 
-from derivations.definitions import logits
 from derivations.equation import Kind, Status, Step, check, equation, require
-from derivations.sums import contract, expand_sums, k_prime, m_prime, numbers, over
+from derivations.models.sums import contract, expand_sums, k_prime, m_prime, numbers, over
+from derivations.paper.definitions import logits
 from derivations.symbols import K, N, W, i, k, m, n, r, x, y, z
 
 delta = sp.KroneckerDelta

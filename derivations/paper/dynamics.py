@@ -9,10 +9,10 @@ from collections.abc import Iterator
 
 import sympy as sp
 
-from derivations.attention import retrieval_growth
-from derivations.attention_closures import linear_closure, quadratic_closure
 from derivations.equation import Kind, Status, Step, check, equation, require
-from derivations.logic import (
+from derivations.paper.attention import retrieval_growth
+from derivations.paper.attention_closures import linear_closure, quadratic_closure
+from derivations.paper.logic import (
     Q_dot,
     S_dot,
     alignment_growth,
@@ -20,7 +20,7 @@ from derivations.logic import (
     weight_off_target,
     weight_right,
 )
-from derivations.logits import mean_correct_logit
+from derivations.paper.logits import mean_correct_logit
 from derivations.symbols import G, K, N, Q, R, S, alpha, beta, g, g0, gamma, y_c
 
 BEYOND = Status.BEYOND

@@ -11,11 +11,7 @@ from collections.abc import Iterator
 import mpmath
 import sympy as sp
 
-from derivations.attention_closures import linear_rate, phi
-from derivations.dynamics import BEYOND, U, V, kappa, rate, rate_constant
-from derivations.equation import Kind, Step, check, equation, require
-from derivations.regimes import start_of_retrieval
-from derivations.solution import (
+from derivations.beyond.solution import (
     R_0,
     U_0,
     V_0,
@@ -24,6 +20,10 @@ from derivations.solution import (
     linear_retrieval_by_gap,
     total_by_gap,
 )
+from derivations.equation import Kind, Step, check, equation, require
+from derivations.paper.attention_closures import linear_rate, phi
+from derivations.paper.dynamics import BEYOND, U, V, kappa, rate, rate_constant
+from derivations.paper.regimes import start_of_retrieval
 from derivations.symbols import K, N, R, T, gamma, r, sigma2, t
 
 x = sp.Symbol("x", positive=True)  # sqrt(kappa) U

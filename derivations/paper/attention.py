@@ -12,7 +12,8 @@ from dataclasses import replace
 import sympy as sp
 from sympy.simplify.fu import TR8
 
-from derivations.attention_model import (
+from derivations.equation import Kind, Status, Step, check, equation, require, tested_with_torch
+from derivations.models.rotary_head import (
     STEP,
     Head,
     Real,
@@ -22,11 +23,10 @@ from derivations.attention_model import (
     mp,
     random_heads,
 )  # fmt: skip
-from derivations.definitions import attention, retrieval
-from derivations.equation import Kind, Status, Step, check, equation, require, tested_with_torch
-from derivations.logits import margin, mean_correct_logit
-from derivations.loss import attention_drive, mean_field_loss
-from derivations.sums import contract, numbers
+from derivations.models.sums import contract, numbers
+from derivations.paper.definitions import attention, retrieval
+from derivations.paper.logits import margin, mean_correct_logit
+from derivations.paper.loss import attention_drive, mean_field_loss
 from derivations.symbols import (
     A,
     Delta,

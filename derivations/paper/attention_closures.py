@@ -13,7 +13,19 @@ from collections.abc import Iterator
 
 import sympy as sp
 
-from derivations.attention import (
+from derivations.equation import Kind, Status, Step, check, equation, require
+from derivations.models.rotary_head import (
+    Head,
+    Real,
+    entries,
+    exact,
+    exchangeable,
+    mp,
+    random_heads,
+)
+from derivations.models.sampling import agreement
+from derivations.models.sums import contract, numbers
+from derivations.paper.attention import (
     PLANES,
     PREDICTORS,
     M_block,
@@ -27,19 +39,7 @@ from derivations.attention import (
     quadratic_form,
     query,
 )
-from derivations.attention_model import (
-    Head,
-    Real,
-    entries,
-    exact,
-    exchangeable,
-    mp,
-    random_heads,
-)
-from derivations.definitions import expectation, row_sum
-from derivations.equation import Kind, Status, Step, check, equation, require
-from derivations.sampling import agreement
-from derivations.sums import contract, numbers
+from derivations.paper.definitions import expectation, row_sum
 from derivations.symbols import A, G, R, T, d, g0, gamma, i, j, omega, r, sigma2
 
 delta = sp.KroneckerDelta

@@ -12,15 +12,7 @@ from itertools import pairwise
 
 import sympy as sp
 
-from derivations.attention import (
-    attention_gradient,
-    key,
-    plane,
-    query,
-    retrieval_growth,
-    weight_flow,
-)
-from derivations.attention_flow import (
+from derivations.beyond.attention_flow import (
     H_im,
     H_re,
     after,
@@ -38,10 +30,18 @@ from derivations.attention_flow import (
     state_of,
     velocity,
 )
-from derivations.attention_model import STEP, Head, Real, exact, mp, random_heads
-from derivations.dynamics import rho_dot, shape
 from derivations.equation import Kind, Status, Step, check, equation, require
-from derivations.sums import numbers
+from derivations.models.rotary_head import STEP, Head, Real, exact, mp, random_heads
+from derivations.models.sums import numbers
+from derivations.paper.attention import (
+    attention_gradient,
+    key,
+    plane,
+    query,
+    retrieval_growth,
+    weight_flow,
+)
+from derivations.paper.dynamics import rho_dot, shape
 from derivations.symbols import F, G, R, eta, r, t
 
 BEYOND = Status.BEYOND

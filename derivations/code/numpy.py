@@ -18,11 +18,12 @@ from sympy.codegen.cfunctions import expm1, log1p
 from sympy.printing.numpy import NumPyPrinter
 from sympy.printing.precedence import PRECEDENCE
 
-from derivations import logic, rollout, variances
-from derivations.dynamics import rho
+from derivations.beyond import variances
+from derivations.beyond.solution import U_0, V_0
 from derivations.equation import Equation, require
-from derivations.regimes import Q_0, S_0
-from derivations.solution import U_0, V_0
+from derivations.paper import logic, rollout
+from derivations.paper.dynamics import rho
+from derivations.paper.regimes import Q_0, S_0
 from derivations.symbols import Delta, K, N, T, d, sigma2
 
 WIDTH = 100  # columns

@@ -1,0 +1,1 @@
+"""(X0)-(X9): what goes beyond the paper, chapter by chapter."""

@@ -1,0 +1,1 @@
+"""Statements as code and as formulas to read: NumPy, JavaScript, LaTeX."""

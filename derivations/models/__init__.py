@@ -1,0 +1,1 @@
+"""Small independent models and tools that derivations and checks share."""
