@@ -65,6 +65,13 @@ def resultant(function: type[sp.Function]) -> sp.Expr:
     return sp.Sum(function(omega[r] * j), (j, 1, T)) / T
 
 
+_SUMS = sp.symbols("X Y", real=True)  # sums over positions of cos(omega_r j), sin(omega_r j)
+_NAMED_SUMS = {
+    sp.Sum(function(omega[r] * j), (j, 1, T)): letter
+    for function, letter in zip((sp.cos, sp.sin), _SUMS, strict=True)
+}
+
+
 @equation(
     "14a",
     "Form factor",
@@ -120,8 +127,13 @@ def in_half_angle(expr: sp.Expr) -> sp.Expr:
     note="Cancels nowhere: good for any frequency.",
 )
 def form_factor_sum(form_factor: sp.Eq) -> Iterator[Step]:
-    sums = form_factor.rhs.atoms(sp.Sum)
-    pair = sp.simplify(sum(total.function * total.function.subs(j, other_j) for total in sums))
+    in_sums = form_factor.rhs.xreplace(_NAMED_SUMS)
+    whole, weight = (in_sums.coeff(_SUMS[0], power).subs(_SUMS[1], 0) for power in (0, 2))
+    squares = sum(letter**2 for letter in _SUMS)
+    require(sp.expand(in_sums - whole - weight * squares) == 0, "(14a) holds more than a length")
+    pair = sp.simplify(
+        sum(total.function * total.function.subs(j, other_j) for total in _NAMED_SUMS)
+    )
     yield (
         "The squared length: a sum over pairs of positions",
         sp.Sum(pair, (j, 1, T), (other_j, 1, T)),
@@ -138,9 +150,11 @@ def form_factor_sum(form_factor: sp.Eq) -> Iterator[Step]:
     yield "Without turns it would be T^2", over_pairs(sp.S.One)
     factor, lacking = in_half_angle(1 - at_lag).as_coeff_Mul()
     yield "What one pair lacks, in half angles", factor * lacking
+    left = sp.simplify(whole + weight * over_pairs(sp.S.One).doit())
+    yield "Without turns phi_r is", left
     yield (
         "The difference: no term is negative",
-        sp.Eq(phi[r], 2 * factor / T**2 * sp.Sum(number * lacking, (lag, 1, T - 1))),
+        sp.Eq(phi[r], left - 2 * weight * factor * sp.Sum(number * lacking, (lag, 1, T - 1))),
     )
 
 
@@ -198,20 +212,11 @@ def matrix_M_ansatz(
         block.applyfunc(sp.factor),
     )
     squared = _SUMS[1] ** 2
-    by_form_factor = form_factor.lhs - form_factor.rhs.subs(_named_sums(form_factor))
+    by_form_factor = form_factor.lhs - form_factor.rhs.subs(_NAMED_SUMS)
     (square,) = sp.solve(by_form_factor, squared)
     inserted = block.applyfunc(lambda entry: sp.factor(entry.subs(squared, square)))
     require(not inserted.has(*_SUMS), "M depends on more than X^2 + Y^2")
     yield "By (14a) X^2 + Y^2 is T^2 (1 - phi_r)", sp.Eq(M_block, inserted)
-
-
-_SUMS = sp.symbols("X Y", real=True)  # sums over positions of cos(omega_r j), sin(omega_r j)
-
-
-def _named_sums(form_factor: sp.Eq) -> dict[sp.Expr, sp.Expr]:
-    """The two sums in (14a) by their letters."""
-    waves = (sp.cos(omega[r] * j), sp.sin(omega[r] * j))
-    return {sp.Sum(wave, (j, 1, T)): letter for wave, letter in zip(waves, _SUMS, strict=True)}
 
 
 def _by_resultant(term: sp.Expr) -> sp.Expr:
@@ -249,26 +254,61 @@ def in_planes(expr: sp.Expr, matrix_M_ansatz: sp.Eq) -> sp.Expr:
 # --- mean over the initialisation ----------------------------------------------------------------
 
 
-@equation("72", "Mean of a quadratic form")
-def mean_quadratic_form() -> Iterator[Step]:
+@equation(
+    "72a",
+    "Covariance",
+    status=Status.DEFINITION,
+    note="Of a vector of mean 0; symmetric, so that either order of the entries may stand.",
+)
+def covariance_matrix() -> Iterator[Step]:
+    yield (
+        "Mean product of two entries",
+        sp.Eq(expectation(vector[row] * vector[column]), covariance[column, row]),
+    )
+
+
+@equation(
+    "72b",
+    "Start of the weights",
+    status=Status.DEFINITION,
+    note="As nn.Linear draws them: uniform about 0, sigma^2 = 1/3. Only the variance enters here.",
+)
+def start_of_weights() -> Iterator[Step]:
+    yield (
+        "All entries of query and key are drawn alike and independently, about 0",
+        sp.Eq(covariance[row, column], sigma2 * delta(row, column)),
+    )
+
+
+@equation("72", "Mean of a quadratic form", follows_from=(covariance_matrix,))
+def mean_quadratic_form(covariance_matrix: sp.Eq) -> Iterator[Step]:
     product = vector[row] * vector[column]
-    entries_to_d = ((row, 1, d), (column, 1, d))
-    yield "The mean is linear", sp.Sum(form[row, column] * expectation(product), *entries_to_d)
+    square = sp.Sum(form[row, column] * product, (row, 1, d), (column, 1, d))
+    linear = mean_by_linearity(square, vector)
+    yield "The mean is linear: the entries of X come out of it", linear
+    require(linear.has(covariance_matrix.lhs), "the mean is not one of products of entries")
     yield (
-        "The mean of a product of entries is the covariance",
-        sp.Eq(expectation(product), covariance[column, row]),
-    )
-    yield (
-        "What is left is the trace of X Sigma",
-        sp.Eq(
-            expectation(sp.Sum(form[row, column] * product, *entries_to_d)),
-            sp.Sum(form[row, column] * covariance[column, row], *entries_to_d),
-        ),
+        "The mean of a product of entries is the covariance: the trace of X Sigma",
+        sp.Eq(expectation(square), linear.xreplace({covariance_matrix.lhs: covariance_matrix.rhs})),
     )
 
 
-@equation("73a", "Mean of G", follows_from=(quadratic_form, mean_quadratic_form))
-def mean_gradient(quadratic_form: sp.Eq, mean_quadratic_form: sp.Eq) -> Iterator[Step]:
+def mean_by_linearity(expr: sp.Expr, random: sp.IndexedBase) -> sp.Expr:
+    """The mean of ``expr``: of every summand, what does not depend on ``random`` in front."""
+    if isinstance(expr, sp.Add):
+        return expr.func(*(mean_by_linearity(term, random) for term in expr.args))
+    if isinstance(expr, sp.Sum):
+        return sp.Sum(mean_by_linearity(expr.function, random), *expr.limits)
+    constant, drawn = expr.as_independent(random, as_Add=False)
+    return constant * expectation(drawn)
+
+
+@equation(
+    "73a", "Mean of G", follows_from=(quadratic_form, mean_quadratic_form, start_of_weights)
+)
+def mean_gradient(
+    quadratic_form: sp.Eq, mean_quadratic_form: sp.Eq, start_of_weights: sp.Eq
+) -> Iterator[Step]:
     (total,) = quadratic_form.rhs.atoms(sp.Sum)
     forms = ((key, M_block.T * M_block), (query, M_block * M_block.T))
     summand = sum((plane(weights).T * X * plane(weights))[0] for weights, X in forms)
@@ -276,12 +316,10 @@ def mean_gradient(quadratic_form: sp.Eq, mean_quadratic_form: sp.Eq) -> Iterator
     yield "Each plane holds two quadratic forms, in the key and in the query", summand
     in_plane = mean_quadratic_form.rhs.subs(d, 2).doit()
     independent = {
-        covariance[a, b]: sigma2 * delta(a, b) for a, b in itertools.product((1, 2), repeat=2)
+        covariance[a, b]: start_of_weights.rhs.subs({row: a, column: b})
+        for a, b in itertools.product((1, 2), repeat=2)
     }
-    yield (
-        "Entries drawn independently: the covariance is sigma^2 times 1",
-        sp.Eq(covariance[row, column], sigma2 * delta(row, column)),
-    )
+    yield "Entries drawn independently: the covariance is sigma^2 times 1", start_of_weights
     traces = sum(
         in_plane.xreplace(
             independent | {form[a + 1, b + 1]: X[a, b] for a in (0, 1) for b in (0, 1)}
@@ -324,14 +362,25 @@ def quadratic_rate(mean_gradient: sp.Eq, matrix_M_ansatz: sp.Eq) -> Iterator[Ste
     "71b",
     "Quadratic closure",
     status=CLOSURE,
-    follows_from=(gradient_ansatz, quadratic_rate),
+    follows_from=(gradient_ansatz, start_of_weights, quadratic_rate),
     note="The bare ansatz, averaged over the initialisation. The nearer one where few RoPE planes "
     "resolve T positions: at T = 10 for a RoPE base of 100 at d = 64, already of 10 at d = 16.",
 )
-def quadratic_closure(gradient_ansatz: sp.Eq, quadratic_rate: sp.Eq) -> Iterator[Step]:
-    _, shape = gradient_ansatz.rhs.as_independent(R, as_Add=False)
+def quadratic_closure(
+    gradient_ansatz: sp.Eq, start_of_weights: sp.Eq, quadratic_rate: sp.Eq
+) -> Iterator[Step]:
+    square = start_of_weights.rhs.subs(column, row)
+    entries_of = [*plane(query), *plane(key)]
+    (total,) = gradient_ansatz.rhs.atoms(sp.Sum)
+    mean = total.function.subs({entry: sp.sqrt(square) for entry in entries_of})
+    constant, by_plane = sp.factor(mean).as_independent(r, as_Add=False)
+    averaged = gradient_ansatz.rhs.xreplace({total: constant * sp.Sum(by_plane, *total.limits)})
+    yield "(70) with every squared weight at its mean, as at the start", averaged
+    shape = sp.simplify(averaged / quadratic_rate.rhs)
+    require(not shape.has(sp.Sum), "(70b) has another sum over planes")
+    yield "In units of its rate (70b)", shape
     yield (
-        "G follows the ansatz from the mean initial state on",
+        "The closure: the weights keep their initial sizes, the attention follows the ansatz",
         sp.Eq(G, quadratic_rate.lhs * shape),
     )
 
