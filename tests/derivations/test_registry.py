@@ -121,13 +121,13 @@ def unnoticed(equation: Equation, wrong: dict[str, sp.Eq]) -> list[str]:
 def test_mutants_are_noticed(equation: Equation) -> None:
     if equation.number in SURVIVED:
         pytest.skip("still to be mended")
-    assert not unnoticed(equation, some(mutants(equation.statement)))
+    assert not unnoticed(equation, some(mutants(equation)))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("equation", CHECKED, ids=lambda equation: equation.number)
 def test_every_mutant_is_noticed(equation: Equation) -> None:
-    assert not unnoticed(equation, mutants(equation.statement))
+    assert not unnoticed(equation, mutants(equation))
 
 
 # --- left sides ---------------------------------------------------------------------------------
