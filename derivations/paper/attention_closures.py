@@ -545,12 +545,7 @@ def matched_rate(linear_closure: sp.Eq) -> Iterator[Step]:
     yield "Solve for the rate", sp.Eq(gamma, sp.solve(at_start - Gamma_0, gamma)[0])
 
 
-@equation(
-    "14",
-    "Rate of the linear closure",
-    status=CLOSURE,
-    follows_from=(matched_rate, initial_gradient),
-)
+@equation("14", "Rate of the linear closure", follows_from=(matched_rate, initial_gradient))
 def linear_rate(matched_rate: sp.Eq, initial_gradient: sp.Eq) -> Iterator[Step]:
     yield "Insert (73)", sp.Eq(gamma, matched_rate.rhs.subs(Gamma_0, initial_gradient.rhs))
 

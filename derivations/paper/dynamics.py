@@ -35,18 +35,12 @@ U_of, V_of, R_of = sp.Function("U"), sp.Function("V"), sp.Function("R")
 shape = sp.Function("G")  # any closure G(R)
 
 gap, total = Q - S, Q + (K - 1) * S
-AVERAGED = (
-    "Rests on the mean overlap of two permutations, taken apart from g and R: a vocabulary whose "
-    "c_2 is not 1/N moves R and g off their means too."
-)
 
 
 # --- the closed dynamics -------------------------------------------------------------------------
 
 
-@equation(
-    "15a", "Growth of R", status=Status.CLOSURE, follows_from=(retrieval_growth, linear_closure)
-)
+@equation("15a", "Growth of R", follows_from=(retrieval_growth, linear_closure))
 def linear_growth(retrieval_growth: sp.Eq, linear_closure: sp.Eq) -> Iterator[Step]:
     yield (
         "Insert the linear closure (71) into (64)",
@@ -57,7 +51,6 @@ def linear_growth(retrieval_growth: sp.Eq, linear_closure: sp.Eq) -> Iterator[St
 @equation(
     "15d",
     "Growth of R, quadratic closure",
-    status=Status.CLOSURE,
     follows_from=(retrieval_growth, quadratic_closure),
 )
 def quadratic_growth(retrieval_growth: sp.Eq, quadratic_closure: sp.Eq) -> Iterator[Step]:
@@ -67,24 +60,12 @@ def quadratic_growth(retrieval_growth: sp.Eq, quadratic_closure: sp.Eq) -> Itera
     )
 
 
-@equation(
-    "15b",
-    "Growth of Q",
-    status=Status.CLOSURE,
-    follows_from=(alignment_growth, weight_right),
-    note=AVERAGED,
-)
+@equation("15b", "Growth of Q", follows_from=(alignment_growth, weight_right))
 def alignment_dynamics(alignment_growth: sp.Eq, weight_right: sp.Eq) -> Iterator[Step]:
     yield "Insert (46) into (59a)", sp.Eq(Q_dot, alignment_growth.rhs.subs(alpha, weight_right.rhs))
 
 
-@equation(
-    "15c",
-    "Growth of S",
-    status=Status.CLOSURE,
-    follows_from=(off_target_growth, weight_off_target),
-    note=AVERAGED,
-)
+@equation("15c", "Growth of S", follows_from=(off_target_growth, weight_off_target))
 def off_target_dynamics(off_target_growth: sp.Eq, weight_off_target: sp.Eq) -> Iterator[Step]:
     yield (
         "Insert (46) into (59b)",
