@@ -239,7 +239,12 @@ def slope_in_plane(quantity: sp.Expr, vector: sp.IndexedBase) -> sp.ImmutableMat
     return plane(vector).applyfunc(lambda entry: sp.Derivative(quantity, entry))
 
 
-@equation("65", "Attention logit by query", follows_from=(attention_logit,))
+@equation(
+    "65",
+    "Attention logit by query",
+    follows_from=(attention_logit,),
+    note="Which of the four slopes the paper numbers (65), (66), (67) and (68) is a reading.",
+)
 def logit_by_query(attention_logit: sp.Eq) -> Iterator[Step]:
     yield from _logit_slope(attention_logit, query)
 
@@ -300,7 +305,8 @@ def retrieval_flow(weight_step: sp.Eq) -> Iterator[Step]:
     "61",
     "Retrieval driven by the loss",
     follows_from=(retrieval_flow,),
-    note="In time t = eta * epoch. In units of NK eta epochs the right side gets a factor NK.",
+    note="Time is eta * epoch. The paper's unit is a reading: in units of NK eta epochs, the "
+    "likeliest, the right side gets a factor NK.",
 )
 def retrieval_drive(retrieval_flow: sp.Eq) -> Iterator[Step]:
     R_w = sp.Function("R")(weight)

@@ -15,6 +15,7 @@ Path = tuple[int, ...]
 
 # Not wrong: the same value in another form.
 EQUIVALENT = {
+    ("21", "K >= kappa with K less 1 at 0.1"),  # kappa = K is no state either way
     ("40", "W[k, m, n] transposed at 2.0"),  # both indices are summed
     ("88", "1/2 plus 1 at 0.0.1"),  # the step function at 0: ties have no weight
 }
