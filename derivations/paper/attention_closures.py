@@ -305,9 +305,7 @@ def mean_by_linearity(expr: sp.Expr, random: sp.IndexedBase) -> sp.Expr:
     return constant * expectation(drawn)
 
 
-@equation(
-    "73a", "Mean of G", follows_from=(quadratic_form, mean_quadratic_form, start_of_weights)
-)
+@equation("73a", "Mean of G", follows_from=(quadratic_form, mean_quadratic_form, start_of_weights))
 def mean_gradient(
     quadratic_form: sp.Eq, mean_quadratic_form: sp.Eq, start_of_weights: sp.Eq
 ) -> Iterator[Step]:
