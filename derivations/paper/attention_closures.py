@@ -447,16 +447,17 @@ def of_locked_rows(summed: sp.Expr, share: sp.Symbol, row_sum: sp.Eq) -> sp.Expr
             lambda e: isinstance(e, sp.Indexed) and e.base == A,
             lambda entry: row.subs(j, entry.indices[1]),
         )
-        of_one = sp.simplify(contract(contract_each_sum(filled)))
+        of_one = sp.expand(contract(contract_each_sum(filled)), trig=True)
         require(not of_one.has(i), "the rows differ")
-        return of_one.series(share, 0, 2).removeO() * (limits[1] - limits[0] + 1)
+        to_first = of_one.coeff(share, 0) + share * of_one.coeff(share, 1)
+        return to_first * (limits[1] - limits[0] + 1)
 
     right = delta(j, i - T)
     locked = with_rows(row_sum.rhs * right, first, last)
     for side, limits in ((-1, (first + 1, last)), (1, (first, last - 1))):
         row = (row_sum.rhs - share) * right + share * delta(j, i - T + side)
         locked += with_rows(row, *limits) - with_rows(row_sum.rhs * right, *limits)
-    return sp.simplify(summed.xreplace({total: locked}))
+    return sp.factor(summed.xreplace({total: locked}))
 
 
 @equation(
@@ -478,7 +479,7 @@ def gradient_at_end(
     (in_R,) = sp.solve(retrieved - R, share)
     yield "So each neighbour gets", sp.Eq(share, in_R)
     block = matrix_M.rhs.applyfunc(
-        lambda entry: of_locked_rows(entry, share, row_sum).subs(share, in_R)
+        lambda entry: sp.factor(of_locked_rows(entry, share, row_sum).subs(share, in_R))
     )
     yield "Insert into (69a)", sp.Eq(M_block, block)
     (total,) = quadratic_form.rhs.atoms(sp.Sum)
