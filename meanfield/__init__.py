@@ -7,8 +7,9 @@ exponents. runs, measured and comparison read trained models and hold theory aga
 grid_store, grid_theory and workers fill a sweep. Commands: predict, compare, explore, sweep.
 """
 
-from meanfield.parameters import ParameterError, Parameters
-from meanfield.prediction import predict
-from meanfield.trajectory import Trajectory
+from meanfield.errors import ParameterError
+from meanfield.parameters import Parameters
+from meanfield.predict.prediction import predict
+from meanfield.predict.trajectory import Trajectory
 
 __all__ = ["ParameterError", "Parameters", "Trajectory", "predict"]

@@ -17,8 +17,10 @@ from scipy.integrate import solve_ivp
 from scipy.special import expit, logit
 
 from meanfield import generated
-from meanfield.closures import Closure
-from meanfield.parameters import ParameterError, Parameters, real
+from meanfield.attention.closures import Closure
+from meanfield.checks import real
+from meanfield.errors import ParameterError, SolverError
+from meanfield.parameters import Parameters
 
 Array = NDArray[np.float64]
 
@@ -27,10 +29,6 @@ LONGEST = 1e100  # training time; the equations creep logarithmically long befor
 MOST_CALLS = 20_000  # of a right-hand side in one solution: many times what any model needs
 FROM_QS = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, -1.0], [0.0, 0.0, 1.0]])  # (., Q, S) -> (., U, S)
 TO_QS = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 1.0], [0.0, 0.0, 1.0]])  # and back
-
-
-class SolverError(RuntimeError):
-    """The integrator gave up; the message says why, when, and what to try."""
 
 
 @dataclass(frozen=True, kw_only=True)

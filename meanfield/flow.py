@@ -11,10 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from meanfield import attention, closures, generated
-from meanfield.attention import Heads, Planes, pair
+from meanfield import generated
+from meanfield.attention import closures
+from meanfield.attention import planes as attention
+from meanfield.attention.planes import Heads, Planes, pair
 from meanfield.dynamics import System, gap_scale
-from meanfield.parameters import ParameterError, Parameters
+from meanfield.errors import ParameterError
+from meanfield.parameters import Parameters
 
 Array = NDArray[np.float64]
 

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from meanfield.errors import ParameterError
 from meanfield.files import writing
-from meanfield.parameters import ParameterError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

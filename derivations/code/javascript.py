@@ -14,7 +14,7 @@ from derivations.code.latex import latex
 from derivations.code.numpy import NAMES, Written
 from derivations.equation import Equation
 
-# what the page needs; see meanfield/explorer/solver.js, which calls these
+# what the page needs; see meanfield/explore/solver.js, which calls these
 NEEDED = (
     "margin", "loss", "form_factor", "linear_rate", "quadratic_rate", "rhs_linear",
     "rhs_quadratic", "kappa", "early_time", "onset_gap_linear", "onset_gap_quadratic",
