@@ -22,8 +22,19 @@ from sympy.codegen.cfunctions import expm1
 from derivations import registry
 from derivations.beyond import fluctuations, matrices, scaling, solution, variances
 from derivations.beyond.solution import R_0, U_0, V_0, odds_0
-from derivations.code import javascript, plane_system
-from derivations.code.closed_system import ERROR, MARGIN_RANGES, log_odds, rate, system
+from derivations.code import javascript, plane_system, starts
+from derivations.code.closed_system import (
+    ERROR,
+    MARGIN_RANGES,
+    attention_bend,
+    attention_growth,
+    driven_system,
+    log_odds,
+    missing,
+    rate,
+    system,
+    through_logit,
+)
 from derivations.code.numpy import (
     HEADER,
     Written,
@@ -32,6 +43,7 @@ from derivations.code.numpy import (
     log_expit,
     log_ndtr,
     logaddexp,
+    over_planes,
     prove,
     rint,
     select,
@@ -44,6 +56,7 @@ from derivations.paper.regimes import Q_0, S_0, tau
 from derivations.symbols import (
     C,
     Delta,
+    G,
     K,
     L,
     N,
@@ -144,6 +157,73 @@ def exact_solution() -> list[Written]:
             (solution.linear_basin,),
             (start, kappa),
             basin,
+        ),
+    ]
+
+
+def internal_time() -> list[Written]:
+    """Slopes along a solution in internal time, by logit R or by V, whatever the closure (X1)."""
+    (integral,) = solution.first_integral.statement.rhs.atoms(sp.Integral)
+    by_R = integral.function.subs(integral.limits[0][0], R)
+    constant = dynamics.rate_constant.statement.rhs / dynamics.rate  # at rate 1
+    by_logit = sp.simplify(by_R * constant).subs(dynamics.shape(R), G) / kappa * R * missing
+    law = sp.solve(
+        sp.log(solution.linear_retrieval_by_gap.statement.rhs) - sp.Symbol("x"), U**2, dict=True
+    )
+    squared = sp.expand(law[0][U**2] - U_0**2)
+    at, begin = sp.Symbol("logit_R", real=True), sp.Symbol("logit_R0", real=True)
+    lost = squared.subs(sp.Symbol("x"), log_expit(-at)).subs(R_0, expit(begin))
+    gained = prove(
+        -2 / kappa * (log_expit(-at) - log_expit(-begin)),
+        lost,
+        {kappa: (1, 5), at: (-4, 4), begin: (-4, 1)},
+    )
+    attention = (
+        (R, expit(rho)),
+        (missing, expit(-rho)),
+    )
+    off_target, total = dynamics.off_target_dynamics, dynamics.total_in_internal_time
+    alignment = dynamics.alignment_dynamics.statement.rhs
+    total_rate = sp.simplify(alignment + (K - 1) * off_target.statement.rhs)
+    per_total = through_logit(sp.factor(off_target.statement.rhs / total_rate))
+    full, limit = dynamics.linear_growth, dynamics.thermodynamic_growth
+    return [
+        Written(
+            "gap_square_slope",
+            "Derivative of U^2/2 in logit R where attention has the gradient G; kappa of rate 1.",
+            (solution.first_integral, dynamics.rate_constant),
+            (rho, G, kappa),
+            by_logit,
+            attention,
+        ),
+        Written(
+            "squared_gap_linear",
+            "U^2 - U0^2 along a solution of the linear closure.",
+            (solution.linear_retrieval_by_gap,),
+            (at, begin, kappa),
+            gained,
+        ),
+        Written(
+            "off_target_slope",
+            "dS/dV along a solution.",
+            (off_target, total),
+            (missing, K),
+            per_total,
+        ),
+        Written(
+            "time_slope",
+            "dt/dV along a solution.",
+            (total, loss.error_signal),
+            (Delta, N, K),
+            1 / total_rate,
+            ((g, ERROR),),
+        ),
+        Written(
+            "thermodynamic_pace",
+            "What the thermodynamic limit makes of the growth of R: this many times as fast.",
+            (full, limit),
+            (N, K),
+            sp.factor(limit.statement.rhs / full.statement.rhs),
         ),
     ]
 
@@ -270,6 +350,26 @@ def form_factor() -> Written:
     )
 
 
+def closure_rates() -> list[Written]:
+    """The prefactors of both closures from the form factors of all planes (14), (70b)."""
+    phi = sp.Symbol("phi", nonnegative=True)
+    planes = attention_closures.Phi2
+    summed = over_planes(planes.function.xreplace({attention_closures.phi[r]: phi}))
+    return [
+        Written(
+            f"closure_rate_{name}",
+            f"{letter}; phi: form factors, planes on the last axis, 0 for one that is not there.",
+            (law,),
+            (phi, sigma2, d, T),
+            law.statement.rhs.xreplace({planes: summed}),
+        )
+        for name, letter, law in (
+            ("linear", "gamma", attention_closures.linear_rate),
+            ("quadratic", "g_0", attention_closures.quadratic_rate),
+        )
+    ]
+
+
 def next_token_kernels() -> list[Written]:
     """What the error 1 - a is the Gaussian mean of, by its logarithm (17b), (17c)."""
     sigma_c, sigma_o, far = rollout.sigma_c, rollout.sigma_o, sp.Symbol("far")
@@ -293,18 +393,47 @@ def next_token_kernels() -> list[Written]:
     by_largest = sp.log(N - 1) + (N - 2) * log_ndtr(w) + log_ndtr((sigma_o * w - Delta) / sigma_c)
     ranges = {**MARGIN_RANGES, sigma_c: (1, 2), sigma_o: (1, 2), w: (-3, 3)}
     prove(by_largest, sp.log(others.subs(node, w)), ranges)
+    lines = (
+        (far, y > 30),
+        (alone, beyond),
+        (together, near.subs(y, select(far, 0, y))),
+    )
+    above, right_below = sp.symbols("log_above right_below", real=True)
+    log_density = sp.expand_log(sp.log(rollout.density(y, sp.Integer(0), sp.Integer(1))))
+    falling = -sp.exp(sp.log(N - 1) + (N - 2) * log_ndtr(y) + log_density - above)
+    prove(falling.subs(above, near), sp.diff(by_right, y), {y: (-3, 6), N: (2, 30)})
+    prove(falling.subs(above, beyond), sp.diff(by_right, y), {y: (30, 34), N: (2, 30)})
+
+    def hazard(at: sp.Expr) -> sp.Expr:
+        return sp.exp(log_density.subs(y, at) - log_ndtr(at))
+
+    beside = (sigma_o * w - Delta) / sigma_c
+    rising = (N - 2) * hazard(w) + sigma_o / sigma_c * hazard(beside)
+    prove(rising, sp.diff(sp.log(others.subs(node, w)), w), ranges)
     return [
+        Written(
+            "log_any_above_slope",
+            "Its derivative in y.",
+            (rollout.next_token_error,),
+            (y, N),
+            falling,
+            (*lines, (above, select(far, alone, together))),
+        ),
+        Written(
+            "log_right_below_slope",
+            "Its derivative in w.",
+            (rollout.error_by_largest_other,),
+            (w, Delta, sigma_c, sigma_o, N),
+            rising.subs(beside, right_below),
+            ((right_below, beside),),
+        ),
         Written(
             "log_any_above",
             "log of the chance that the largest of N - 1 standard normals exceeds y.",
             (rollout.next_token_error,),
             (y, N),
             select(far, alone, together),
-            (
-                (far, y > 30),
-                (alone, beyond),
-                (together, near.subs(y, select(far, 0, y))),
-            ),
+            lines,
         ),
         Written(
             "log_right_below",
@@ -517,6 +646,7 @@ def functions() -> list[Written]:
     sum_of_squares, right = attention_closures.Phi2, logits.mean_correct_logit
     linear, quadratic = attention_closures.linear_closure, attention_closures.quadratic_closure
     return [
+        *starts.starts(),
         as_stated("correct_logit", "Mean logit of the right state.", right, R, Q, S, K),
         as_stated("other_logit", "Mean logit of any other.", logits.mean_other_logit, y_c, C, N),
         Written(
@@ -559,6 +689,7 @@ def functions() -> list[Written]:
             ((y_c, right.statement.rhs), (Delta, logits.margin.statement.rhs), (g, ERROR)),
         ),
         form_factor(),
+        *closure_rates(),
         Written(
             "linear_rate",
             "gamma; sum_phi2 is the sum of form_factor squared over the d/2 planes.",
@@ -587,8 +718,13 @@ def functions() -> list[Written]:
             (R, rate),
             closed(quadratic),
         ),
+        *driven_system(),
         *system("linear", closed(linear), linear),
+        *attention_growth("linear", closed(linear), linear),
+        attention_bend("linear", closed(linear), linear),
         *system("quadratic", closed(quadratic), quadratic),
+        *attention_growth("quadratic", closed(quadratic), quadratic),
+        attention_bend("quadratic", closed(quadratic), quadratic),
         Written(
             "kappa",
             "The one constant of the curves in internal time.",
@@ -598,6 +734,7 @@ def functions() -> list[Written]:
         ),
         as_stated("margin_by_gap", "Margin.", solution.margin_by_gap, R, U, V, C, N, K),
         *exact_solution(),
+        *internal_time(),
         *clocks(),
         *onset(),
         *onset_scaling(),

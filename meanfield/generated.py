@@ -18,6 +18,67 @@ from scipy.special import expit, log_expit, log_ndtr, wrightomega
 Real: TypeAlias = "float | NDArray[np.float64]"
 
 
+def nominal_retrieval(T: Real) -> Real:
+    """R at the start. (15g)"""
+    T = 1.0 * T
+    return 1 / T
+
+
+def nominal_overlap(C: Real, N: Real) -> Real:
+    """Q and S at the start. (15h), (15i)"""
+    N = 1.0 * N
+    return C/N
+
+
+def power_frequency(r: Real, d: Real, rope_theta: Real) -> Real:
+    """Frequency of RoPE plane r = 0..d/2 - 1, radians a position. (5b)"""
+    d = 1.0 * d
+    return rope_theta**(-2*r/d)
+
+
+def linear_frequency(r: Real, d: Real, rope_theta: Real) -> Real:
+    """Frequency on a linear grid of RoPE plane r = 0..d/2 - 1, radians a position. (5d)"""
+    d = 1.0 * d
+    return 1 - 2*r*(1 - 1/rope_theta)/d
+
+
+def uniform_variance(width: Real) -> Real:
+    """Variance of entries drawn uniformly from an interval about 0 of this half-width. (3b)"""
+    return (1 / 3)*width**2
+
+
+def uniform_width(variance: Real) -> Real:
+    """Half-width of the interval about 0 whose uniform entries have this variance. (3b)"""
+    return np.sqrt(3*variance)
+
+
+def wrong_attention(missing: Real, T: Real) -> Real:
+    """Attention on each of the T - 1 wrong actions when they share what R leaves. (70a)"""
+    T = 1.0 * T
+    return missing/(T - 1)
+
+
+def mean_overlap(N: Real) -> Real:
+    """Overlap of independent permutations, on average. (76b)"""
+    N = 1.0 * N
+    return 1 / N
+
+
+def measured_overlap(squares: Real, N: Real, K: Real) -> Real:
+    """Overlap of K permutations; squares sums (permutations that take x to n)^2 over x, n.
+
+    (57), (58), (58b)
+    """
+    N, K = 1.0 * N, 1.0 * K
+    return -(K*N - squares)/(K*N*(K - 1))
+
+
+def least_overlap(N: Real, K: Real) -> Real:
+    """The least that it can be. (58c)"""
+    N, K = 1.0 * N, 1.0 * K
+    return (K - N)/(N*(K - 1))
+
+
 def correct_logit(R: Real, Q: Real, S: Real, K: Real) -> Real:
     """Mean logit of the right state. (11)"""
     K = 1.0 * K
@@ -85,6 +146,18 @@ def form_factor(omega: Real, T: Real) -> Real:
     return np.where(slow, by_series, by_closed_form)[()]
 
 
+def closure_rate_linear(phi: Real, qk_variance: Real, d: Real, T: Real) -> Real:
+    """gamma; phi: form factors, planes on the last axis, 0 for one that is not there. (14)"""
+    d, T = 1.0 * d, 1.0 * T
+    return 4*qk_variance*np.sum(phi**2, axis=-1)/(d*(T - 1))
+
+
+def closure_rate_quadratic(phi: Real, qk_variance: Real, d: Real, T: Real) -> Real:
+    """g_0; phi: form factors, planes on the last axis, 0 for one that is not there. (70b)"""
+    d, T = 1.0 * d, 1.0 * T
+    return 4*T**2*qk_variance*np.sum(phi**2, axis=-1)/(d*(T - 1)**2)
+
+
 def linear_rate(sum_phi2: Real, qk_variance: Real, d: Real, T: Real) -> Real:
     """gamma; sum_phi2 is the sum of form_factor squared over the d/2 planes. (14)"""
     d, T = 1.0 * d, 1.0 * T
@@ -105,6 +178,54 @@ def gradient_linear(R: Real, rate: Real) -> Real:
 def gradient_quadratic(R: Real, rate: Real) -> Real:
     """G = |grad_q R|^2 + |grad_k R|^2, quadratic closure. (71b)"""
     return R**2*rate*(R - 1)**2
+
+
+def driven_rates(R: Real, missing: Real, Q: Real, S: Real, C: Real, N: Real, K: Real) -> Any:
+    """(F, dQ/dt, dS/dt): the drive on attention and the rates of the logic. (61b), (15b), (15c)"""
+    N, K = 1.0 * N, 1.0 * K
+    y_c = Q*(R + missing/K) + S*missing*(K - 1)/K
+    margin = -(C - N*y_c)/(N - 1)
+    g = expit(-margin + np.log(N - 1))
+    return (
+        N*g*(K - 1)*(Q - S)/(K*(N - 1)),
+        g*(R + missing/K)/(K*N),
+        g*missing/(K**2*N),
+    )
+
+
+def driven_jacobian(R: Real, missing: Real, Q: Real, S: Real, C: Real, N: Real, K: Real) -> Any:
+    """Derivatives of the driven rates (rows) in (logit R, Q, S) (columns).
+
+    (61b), (15b), (15c), (43b)
+    """
+    N, K = 1.0 * N, 1.0 * K
+    y_c = Q*(R + missing/K) + S*missing*(K - 1)/K
+    margin = -(C - N*y_c)/(N - 1)
+    g = expit(-margin + np.log(N - 1))
+    F = N*g*(K - 1)*(Q - S)/(K*(N - 1))
+    dQ = g*(R + missing/K)/(K*N)
+    dS = g*missing/(K**2*N)
+    hit = expit(margin - np.log(N - 1))
+    margin_by_logit_R = N*R*missing*(K - 1)*(Q - S)/(K*(N - 1))
+    margin_by_Q = N*(R + missing/K)/(N - 1)
+    margin_by_S = N*missing*(K - 1)/(K*(N - 1))
+    return (
+        (
+            -F*hit*margin_by_logit_R,
+            -F*hit*margin_by_Q + N*g*(K - 1)/(K*(N - 1)),
+            -F*hit*margin_by_S - N*g*(K - 1)/(K*(N - 1)),
+        ),
+        (
+            -dQ*hit*margin_by_logit_R + R*g*missing*(K - 1)/(K**2*N),
+            -dQ*hit*margin_by_Q,
+            -dQ*hit*margin_by_S,
+        ),
+        (
+            -dS*hit*margin_by_logit_R - R*g*missing/(K**2*N),
+            -dS*hit*margin_by_Q,
+            -dS*hit*margin_by_S,
+        ),
+    )
 
 
 def rhs_linear(logit_R: Real, Q: Real, S: Real, C: Real, N: Real, K: Real, rate: Real) -> Any:
@@ -157,6 +278,16 @@ def jacobian_linear(logit_R: Real, Q: Real, S: Real, C: Real, N: Real, K: Real, 
             -dS*hit*margin_by_S,
         ),
     )
+
+
+def growth_linear(logit_R: Real, rate: Real) -> Real:
+    """Growth rate of logit R per unit of the drive F. (15f), (71a)"""
+    return rate * np.ones_like(logit_R, dtype=float)
+
+
+def growth_slope_linear(logit_R: Real, rate: Real) -> Real:
+    """Its derivative in logit R. (15f), (71a)"""
+    return 0 * np.ones_like(logit_R, dtype=float)
 
 
 def bend_linear(logit_R: Real) -> Real:
@@ -220,9 +351,23 @@ def jacobian_quadratic(
     )
 
 
+def growth_quadratic(logit_R: Real, rate: Real) -> Real:
+    """Growth rate of logit R per unit of the drive F. (15f), (71b)"""
+    R = expit(logit_R)
+    missing = expit(-logit_R)
+    return R*missing*rate
+
+
+def growth_slope_quadratic(logit_R: Real, rate: Real) -> Real:
+    """Its derivative in logit R. (15f), (71b)"""
+    R = expit(logit_R)
+    missing = expit(-logit_R)
+    return -R*missing*rate*(R - missing)
+
+
 def bend_quadratic(logit_R: Real) -> Real:
     """What steps change in the growth of logit R, over its square and minus lr/2. (X7c), (71b)"""
-    return 0
+    return 0 * np.ones_like(logit_R, dtype=float)
 
 
 def kappa(N: Real, K: Real, rate: Real) -> Real:
@@ -263,6 +408,43 @@ def onset_gap_quadratic(U0: Real, logit_R0: Real, kappa: Real) -> Real:
 def basin_gap_linear(logit_R0: Real, kappa: Real) -> Real:
     """The smallest U = Q - S at the start that learns. (X3i)"""
     return -np.sqrt(2)*np.sqrt(-log_expit(-logit_R0))/np.sqrt(kappa)
+
+
+def gap_square_slope(logit_R: Real, G: Real, kappa: Real) -> Real:
+    """Derivative of U^2/2 in logit R where attention has the gradient G; kappa of rate 1.
+
+    (X2a), (X1d)
+    """
+    R = expit(logit_R)
+    missing = expit(-logit_R)
+    return R**2*missing/(G*kappa)
+
+
+def squared_gap_linear(logit_R: Real, logit_R0: Real, kappa: Real) -> Real:
+    """U^2 - U0^2 along a solution of the linear closure. (X2b)"""
+    return -2*(log_expit(-logit_R) - log_expit(-logit_R0))/kappa
+
+
+def off_target_slope(missing: Real, K: Real) -> Real:
+    """dS/dV along a solution. (15c), (X1b)"""
+    K = 1.0 * K
+    return missing/K
+
+
+def time_slope(margin: Real, N: Real, K: Real) -> Real:
+    """dt/dV along a solution. (X1b), (43)"""
+    N, K = 1.0 * N, 1.0 * K
+    g = expit(-margin + np.log(N - 1))
+    return K*N/g
+
+
+def thermodynamic_pace(N: Real, K: Real) -> Real:
+    """What the thermodynamic limit makes of the growth of R: this many times as fast.
+
+    (15a), (15e)
+    """
+    N, K = 1.0 * N, 1.0 * K
+    return K*(N - 1)/(N*(K - 1))
 
 
 def log_time_slope(logit_R: Real, margin: Real, N: Real, K: Real) -> Real:
@@ -335,6 +517,30 @@ def onset_exponent_both(N: Real) -> Real:
     """Its local exponent. (X9e)"""
     N = 1.0 * N
     return (N - 2)/(N - 1)
+
+
+def log_any_above_slope(y: Real, N: Real) -> Real:
+    """Its derivative in y. (17b)"""
+    N = 1.0 * N
+    far = y > 30
+    alone = log_ndtr(-y) + np.log(N - 1)
+    together = np.log(-np.expm1((N - 1)*log_ndtr(np.where(far, 0, y))))
+    log_above = np.where(far, alone, together)
+    return (
+        -1 / 2*np.sqrt(2)*(N - 1)*np.exp(-log_above - 1 / 2*y**2 + (N -
+            2)*log_ndtr(y))/np.sqrt(np.pi)
+    )
+
+
+def log_right_below_slope(w: Real, margin: Real, sigma_c: Real, sigma_o: Real, N: Real) -> Real:
+    """Its derivative in w. (17c)"""
+    N = 1.0 * N
+    right_below = (-margin + sigma_o*w)/sigma_c
+    return (
+        (1 / 2)*np.sqrt(2)*(N - 2)*np.exp(-1 / 2*w**2 - log_ndtr(w))/np.sqrt(np.pi) + (1 /
+            2)*np.sqrt(2)*sigma_o*np.exp(-1 / 2*right_below**2 -
+            log_ndtr(right_below))/(np.sqrt(np.pi)*sigma_c)
+    )
 
 
 def log_any_above(y: Real, N: Real) -> Real:
@@ -540,19 +746,6 @@ def product_rates(H_re: Real, H_im: Real, size: Real, F: Real) -> Any:
     return (
         F*H_re*size,
         F*H_im*size,
-    )
-
-
-def driven_rates(R: Real, missing: Real, Q: Real, S: Real, C: Real, N: Real, K: Real) -> Any:
-    """(F, dQ/dt, dS/dt): the drive on attention and the rates of the logic. (61b), (15b), (15c)"""
-    N, K = 1.0 * N, 1.0 * K
-    y_c = Q*(R + missing/K) + S*missing*(K - 1)/K
-    margin = -(C - N*y_c)/(N - 1)
-    g = expit(-margin + np.log(N - 1))
-    return (
-        N*g*(K - 1)*(Q - S)/(K*(N - 1)),
-        g*(R + missing/K)/(K*N),
-        g*missing/(K**2*N),
     )
 
 

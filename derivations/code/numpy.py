@@ -37,6 +37,8 @@ log_ndtr = sp.Function("log_ndtr", real=True)
 wrightomega = sp.Function("wrightomega", real=True)
 rint = sp.Function("rint", real=True)  # to the nearest integer
 select = sp.Function("where", real=True)  # where(condition, if true, if false)
+everywhere = sp.Function("everywhere", real=True)  # (value, argument): as many as the argument has
+over_planes = sp.Function("over_planes", real=True)  # sum over the last axis
 
 MEANING: dict[sp.Function, Callable[..., sp.Expr]] = {
     expit: lambda x: 1 / (1 + sp.exp(-x)),
@@ -151,6 +153,11 @@ class Printer(NumPyPrinter):
 
     def _print_Function(self, expr: sp.Function) -> str:
         name = expr.func.__name__
+        if name == "everywhere":
+            value, argument = map(self._print, expr.args)
+            return f"{value} * np.ones_like({argument}, dtype=float)"
+        if name == "over_planes":
+            return f"np.sum({self._print(expr.args[0])}, axis=-1)"
         prefix = "" if name in FROM_SCIPY else "np."
         return f"{prefix}{name}({', '.join(map(self._print, expr.args))})"
 

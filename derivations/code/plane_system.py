@@ -15,12 +15,10 @@ from derivations.beyond.attention_flow import (
     size,
 )
 from derivations.beyond.finite_steps import F_back, H_back_im, H_back_re
-from derivations.code.closed_system import MODEL_LINES, missing, through_logit
 from derivations.code.numpy import Written
 from derivations.equation import Equation, require
-from derivations.paper import dynamics, loss
 from derivations.paper.attention import key, query
-from derivations.symbols import C, F, K, N, Q, R, S, d, eta, omega, r, sigma2
+from derivations.symbols import F, d, eta, omega, r, sigma2
 
 frequency = sp.Symbol("omega", real=True)
 ENTRIES = {  # an entry of plane r: the array argument of all of them
@@ -108,21 +106,6 @@ def planes() -> list[Written]:
             *SLOPE,
             SIZE,
             F,
-        ),
-        Written(
-            "driven_rates",
-            "(F, dQ/dt, dS/dt): the drive on attention and the rates of the logic.",
-            (loss.attention_drive, dynamics.alignment_dynamics, dynamics.off_target_dynamics),
-            (R, missing, Q, S, C, N, K),
-            tuple(
-                through_logit(equation.statement.rhs)
-                for equation in (
-                    loss.attention_drive,
-                    dynamics.alignment_dynamics,
-                    dynamics.off_target_dynamics,
-                )
-            ),
-            MODEL_LINES,
         ),
     ]
 

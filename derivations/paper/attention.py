@@ -108,10 +108,37 @@ def rope() -> Iterator[Step]:
     "5b",
     "RoPE frequencies",
     status=Status.DEFINITION,
-    note="The power law; the paper's alternative is a linear grid. Nothing below depends on it.",
+    note="The power law; the paper's alternative is the linear grid (5d). Nothing below depends on "
+    "the law.",
 )
 def frequencies() -> Iterator[Step]:
     yield "From 1 down to nearly 1/b", sp.Eq(omega[r], rope_base ** (-2 * r / d))
+
+
+@equation("5d", "RoPE frequencies on a linear grid", status=Status.DEFINITION)
+def linear_frequencies() -> Iterator[Step]:
+    share = r / (d / 2)
+    yield "Plane r of d/2 has gone this share of the way", share
+    yield (
+        "From 1 down to nearly 1/b in even steps",
+        sp.Eq(omega[r], 1 - (1 - 1 / rope_base) * share),
+    )
+
+
+@check(
+    frequencies,
+    linear_frequencies,
+    kind=Kind.IDENTITY,
+    says="from 1 to 1/b at r = d/2, by a constant ratio or by a constant difference",
+)
+def grids_of_frequencies(power: sp.Eq, linear: sp.Eq) -> str:
+    for law in (power.rhs, linear.rhs):
+        ends = [sp.simplify(law.subs(r, end)) for end in (0, d / 2)]
+        require(ends == [1, 1 / rope_base], f"{law} runs from {ends[0]} to {ends[1]}")
+    ratio = sp.simplify(power.rhs.subs(r, r + 1) / power.rhs)
+    difference = sp.simplify(linear.rhs.subs(r, r + 1) - linear.rhs)
+    require(not ratio.has(r) and not difference.has(r), "the steps are not even")
+    return "ends exact, steps even"
 
 
 @equation("4d", "Attention logit", status=Status.DEFINITION)

@@ -56,6 +56,7 @@ mean_permutation = sp.IndexedBase(r"\bar{P}", real=True)  # mean of the K permut
 Q_change, S_change = sp.Symbol(r"\Delta Q", real=True), sp.Symbol(r"\Delta S", real=True)
 Q_dot, S_dot = sp.Symbol(r"\dot{Q}", real=True), sp.Symbol(r"\dot{S}", real=True)
 c_1, c_2 = sp.symbols("c_1 c_2", real=True)  # mean overlaps of the vocabulary (57), (58)
+least_c_2 = sp.Symbol(r"\min c_2", real=True)  # the least that K permutations of N states can have
 
 _MEAN = over(P[k, n, m], k) / K  # what mean_permutation[n, m] stands for
 
@@ -286,6 +287,29 @@ def overlap_relation(overlap_with_all: sp.Eq, overlap_with_others: sp.Eq) -> Ite
     yield "A permutation matrix overlaps with itself N times", sp.Eq(c_2, sp.factor(inserted))
     solved = sp.solve(sp.Eq(c_2, inserted), c_1)[0]
     yield "Solve", sp.Eq(c_1, 1 + sp.factor(solved - 1))
+
+
+@equation(
+    "58c",
+    "Least mean overlap",
+    status=Status.BEYOND,
+    follows_from=(overlap_with_all, overlap_relation),
+    note="Reached where the K permutations take every state to every other equally often.",
+)
+def least_overlap(overlap_with_all: sp.Eq, overlap_relation: sp.Eq) -> Iterator[Step]:
+    count = sp.Symbol("k_{nm}", nonnegative=True)  # permutations that take m to n
+    pairs = over(P[k, m, n] * P[l, m, n], k, l, m, n)
+    per_square = contract(overlap_with_all.rhs) / contract(pairs)
+    yield (
+        "The sum over pairs adds up squares of how many permutations take m to n",
+        sp.Eq(c_1, per_square * sp.Sum(count**2, (m, 1, N), (n, 1, N))),
+    )
+    even = K * N / N**2
+    yield "These are K N in all, so their squares are least when all are equal, to", even
+    least = per_square * N**2 * even**2
+    yield "Then c_1 is", least
+    (solved,) = sp.solve(overlap_relation.rhs - least, c_2)
+    yield "By (58b)", sp.Eq(least_c_2, sp.factor(solved))
 
 
 @equation("53", "Change of Q", follows_from=(alignment,))
@@ -602,6 +626,25 @@ def changes_by_enumeration(
             claimed = numbers(statement.rhs, given, arrays)
             require(claimed == expected, f"{statement.lhs}: {claimed} instead of {expected}")
     return "three (N, K, T), residual 0"
+
+
+@check(
+    least_overlap,
+    kind=Kind.ENUMERATION,
+    says="every vocabulary of K permutations: never below, reached where N divides K",
+)
+def least_over_vocabularies(least_overlap: sp.Eq) -> str:
+    for N0, K0 in ((2, 2), (2, 3), (2, 4), (3, 2), (3, 3), (3, 4), (3, 6)):
+        listed = list(itertools.permutations(range(N0)))
+        found = min(
+            Fraction(sum(sum(map(int.__eq__, *pair)) for pair in pairs), N0 * len(pairs))
+            for words in itertools.combinations_with_replacement(listed, K0)
+            for pairs in [list(itertools.combinations(words, 2))]
+        )
+        claimed = least_overlap.rhs.subs({N: N0, K: K0})
+        require(claimed <= found, f"{found} is below {claimed} at N = {N0}, K = {K0}")
+        require(K0 % N0 > 0 or claimed == found, f"not reached at N = {N0}, K = {K0}")
+    return "N = 2, 3, K = 2..6, residual 0"
 
 
 @check(
