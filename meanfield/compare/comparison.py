@@ -143,7 +143,8 @@ def compared(
     """
     from tqdm import tqdm
 
-    found, notes = [], []
+    found: list[Comparison] = []
+    without: dict[str, str] = {}
     for name in tqdm(list(theories), unit="theory", leave=False, disable=None):
         theory = as_trained(measured, name, flow=flow)
         possible = [start for start in starts if start in starts_of(theory)]
@@ -151,11 +152,14 @@ def compared(
         if not why and not possible:
             why = f"it has no {' or '.join(starts)} start"
         if why:
-            notes.append(f"without {theory}: {why}")
+            without[str(theory)] = why
             continue
         found += [compare(measured, theory, start=start) for start in possible]
+    notes = [f"without {name}: {why}" for name, why in without.items()]
     if not found:
-        raise ParameterError(f"nothing can be compared: {'; '.join(dict.fromkeys(notes))}")
+        reasons = set(without.values())
+        listed = "; ".join(notes if len(reasons) > 1 else reasons)
+        raise ParameterError(f"nothing can be compared: {listed}")
     return replace(measured, notes=(*measured.notes, *notes)), found
 
 
