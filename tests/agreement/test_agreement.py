@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from ensembles import SEEDS, excess, trained, with_own_gradient
+from tests.agreement.ensembles import SEEDS, excess, trained, with_own_gradient
 
 from meanfield import generated, predict
 from meanfield.compare.comparison import compare

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from small_runs import P, assert_no_words_overlap, line_like, trained
+from tests.figures.small_runs import P, assert_no_words_overlap, line_like, trained
 
 from figures.attention import MAPS, draw, excess, numbers, when_R_is
 from figures.drawing import Drawn

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy.special import expit, logit
-from synthetic_runs import slow_gamma, synthetic
+from tests.figures.synthetic_runs import slow_gamma, synthetic
 
 from figures import attention_gradient
 from meanfield import attention

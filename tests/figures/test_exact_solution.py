@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
 from scipy.special import expit, logit
-from synthetic_runs import Array, slow_gamma, synthetic
+from tests.figures.synthetic_runs import Array, slow_gamma, synthetic
 
 from figures import exact_solution
 from meanfield import closures

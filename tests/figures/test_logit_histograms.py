@@ -8,7 +8,7 @@ from statistics import NormalDist
 
 import numpy as np
 import pytest
-from small_runs import P, assert_no_words_overlap, line_like, trained
+from tests.figures.small_runs import P, assert_no_words_overlap, line_like, trained
 
 from figures import logit_histograms
 from figures.drawing import Drawn

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from matplotlib.collections import PathCollection
-from synthetic_runs import locking, synthetic
+from tests.figures.synthetic_runs import locking, synthetic
 
 from figures import phase_diagram
 from figures.phase_diagram import MAPS

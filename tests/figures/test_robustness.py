@@ -7,7 +7,7 @@ from functools import partial
 
 import numpy as np
 import pytest
-from synthetic_runs import locking, synthetic
+from tests.figures.synthetic_runs import locking, synthetic
 
 from figures import robustness
 from figures.robustness import MAIN, PANELS

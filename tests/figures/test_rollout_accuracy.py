@@ -7,7 +7,7 @@ from functools import partial
 
 import numpy as np
 import pytest
-from small_runs import P, assert_no_words_overlap, line_like, trained
+from tests.figures.small_runs import P, assert_no_words_overlap, line_like, trained
 
 from figures.drawing import Drawn
 from figures.rollout_accuracy import draw, rise

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from synthetic_runs import locking, synthetic
+from tests.figures.synthetic_runs import locking, synthetic
 
 from figures import onset, scaling_laws
 from figures.scaling_laws import SERIES, Law

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_rgba
 from matplotlib.patches import FancyArrowPatch, Rectangle
-from small_runs import assert_no_words_overlap
+from tests.figures.small_runs import assert_no_words_overlap
 
 from figures import setup_schematic as schematic
 from figures.drawing import Drawn

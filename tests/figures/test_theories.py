@@ -8,8 +8,8 @@ import math
 import numpy as np
 import pytest
 from scipy.special import logit
-from small_runs import assert_no_words_overlap, trained
-from synthetic_runs import locking, synthetic
+from tests.figures.small_runs import assert_no_words_overlap, trained
+from tests.figures.synthetic_runs import locking, synthetic
 
 from figures import theories
 from figures.drawing import Drawn

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from example_run import a_run
+from tests.meanfield.example_run import a_run
 
 from meanfield.errors import FileError
 from meanfield.runs.measured import CURVES, of_run, read, read_foreign

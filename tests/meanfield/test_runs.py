@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from example_run import a_run
+from tests.meanfield.example_run import a_run
 
 from meanfield.errors import FileError
 from meanfield.runs.run import (

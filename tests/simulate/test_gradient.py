@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from literal import EmbeddingTransformer, GLUTransformer, tokens, with_weights
+from tests.simulate.literal import EmbeddingTransformer, GLUTransformer, tokens, with_weights
 from torch import Tensor
 
 from benchmarks.plain import PlainTransformer, loss
