@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tests.figures.small_runs import P, assert_no_words_overlap, line_like, trained
 
 from figures.attention import MAPS, draw, excess, numbers, when_R_is
 from figures.drawing import Drawn
 from meanfield.comparison import average
 from meanfield.words import concise
+from tests.figures.small_runs import P, assert_no_words_overlap, line_like, trained
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy.special import expit, logit
-from tests.figures.synthetic_runs import slow_gamma, synthetic
 
 from figures import attention_gradient
 from meanfield import attention
@@ -13,6 +12,7 @@ from meanfield.comparison import Estimate
 from meanfield.parameters import Parameters
 from meanfield.runs import Run
 from meanfield.words import concise
+from tests.figures.synthetic_runs import slow_gamma, synthetic
 
 PARAMETERS = Parameters(N=6, T=8, d_head=16, rope_theta=30.0)
 FACTORS = np.array([0.5, 1.0, 1.6])  # of the linear closure, by seed

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
 from scipy.special import expit, logit
-from tests.figures.synthetic_runs import Array, slow_gamma, synthetic
 
 from figures import exact_solution
 from meanfield import closures
 from meanfield.parameters import Parameters
 from meanfield.runs import Run
+from tests.figures.synthetic_runs import Array, slow_gamma, synthetic
 
 PARAMETERS = Parameters(N=8, T=5, K=6, d_head=16)
 GAMMA = slow_gamma(PARAMETERS)

@@ -8,13 +8,13 @@ from statistics import NormalDist
 
 import numpy as np
 import pytest
-from tests.figures.small_runs import P, assert_no_words_overlap, line_like, trained
 
 from figures import logit_histograms
 from figures.drawing import Drawn
 from figures.logit_histograms import correct_logits, logits_of, sequences, shape
 from meanfield.comparison import average
 from meanfield.words import concise
+from tests.figures.small_runs import P, assert_no_words_overlap, line_like, trained
 
 RNG = np.random.default_rng(5)
 N, K, T = 3, 4, 3

@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from tests.figures.small_runs import P, assert_no_words_overlap, line_like, trained
 
 from figures.drawing import Drawn
 from figures.loss import draw
 from meanfield.comparison import average, jackknife
 from meanfield.runs import Run
 from meanfield.words import concise
+from tests.figures.small_runs import P, assert_no_words_overlap, line_like, trained
 
 
 @pytest.fixture(scope="module")

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 from matplotlib.collections import PathCollection
-from tests.figures.synthetic_runs import locking, synthetic
 
 from figures import phase_diagram
 from figures.phase_diagram import MAPS
 from meanfield import prediction
 from meanfield.parameters import Parameters
 from meanfield.runs import Run
+from tests.figures.synthetic_runs import locking, synthetic
 
 predict = partial(prediction.predict, closure="linear")  # the paper's, unless a test says otherwise
 

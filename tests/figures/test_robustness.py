@@ -7,7 +7,6 @@ from functools import partial
 
 import numpy as np
 import pytest
-from tests.figures.synthetic_runs import locking, synthetic
 
 from figures import robustness
 from figures.robustness import MAIN, PANELS
@@ -16,6 +15,7 @@ from meanfield.comparison import Estimate
 from meanfield.parameters import Parameters
 from meanfield.runs import Run
 from meanfield.words import concise
+from tests.figures.synthetic_runs import locking, synthetic
 
 predict = partial(prediction.predict, closure="linear")  # the paper's, unless a test says otherwise
 

@@ -7,13 +7,13 @@ from functools import partial
 
 import numpy as np
 import pytest
-from tests.figures.small_runs import P, assert_no_words_overlap, line_like, trained
 
 from figures.drawing import Drawn
 from figures.rollout_accuracy import draw, rise
 from meanfield import prediction
 from meanfield.comparison import jackknife
 from meanfield.words import concise
+from tests.figures.small_runs import P, assert_no_words_overlap, line_like, trained
 
 predict = partial(prediction.predict, closure="linear")  # the paper's, unless a test says otherwise
 

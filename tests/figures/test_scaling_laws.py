@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from tests.figures.synthetic_runs import locking, synthetic
 
 from figures import onset, scaling_laws
 from figures.scaling_laws import SERIES, Law
 from meanfield import Parameters, scaling
+from tests.figures.synthetic_runs import locking, synthetic
 
 
 def test_each_series_changes_one_size_alone() -> None:

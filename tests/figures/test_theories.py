@@ -8,8 +8,6 @@ import math
 import numpy as np
 import pytest
 from scipy.special import logit
-from tests.figures.small_runs import assert_no_words_overlap, trained
-from tests.figures.synthetic_runs import locking, synthetic
 
 from figures import theories
 from figures.drawing import Drawn
@@ -19,6 +17,8 @@ from meanfield.comparison import FLUCTUATIONS, THEORIES, Estimate, Lateness, com
 from meanfield.measured import of_run
 from meanfield.parameters import Parameters
 from meanfield.prediction import predict
+from tests.figures.small_runs import assert_no_words_overlap, trained
+from tests.figures.synthetic_runs import locking, synthetic
 
 P = Parameters(N=9, K=5, T=4, d_head=16)
 NEVER = Lateness(seed=None, spread=math.nan, mean=None)

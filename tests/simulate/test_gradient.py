@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tests.simulate.literal import EmbeddingTransformer, GLUTransformer, tokens, with_weights
 from torch import Tensor
 
 from benchmarks.plain import PlainTransformer, loss
@@ -21,6 +20,7 @@ from simulate.observe import measure
 from simulate.settings import Training
 from simulate.task import Task, make
 from simulate.train import gradient
+from tests.simulate.literal import EmbeddingTransformer, GLUTransformer, tokens, with_weights
 
 CPU = torch.device("cpu")
 KERNELS = ("torch", "fused")
