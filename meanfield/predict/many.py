@@ -12,7 +12,7 @@ from scipy.special import expit, logit
 
 from meanfield import generated
 from meanfield.attention.closures import Closure
-from meanfield.checks import one_of, require
+from meanfield.checks import numbers, one_of, require
 from meanfield.errors import ParameterError
 from meanfield.logic.family import Family
 from meanfield.logits.gaussian import Gaussian
@@ -101,21 +101,17 @@ def predict_many(
             f"not by {theory!r}: predict them one by one"
         )
     one_of("rope_spacing", rope_spacing, SPACINGS)
-    nominal = generated.nominal_overlap(np.asarray(C, float), np.asarray(N, float))
-    arrays = parameter_arrays(
-        N=N,
-        T=T,
-        **parameters,
-        R=generated.nominal_retrieval(np.asarray(T, float)) if R is None else R,
-        Q=nominal if Q is None else Q,
-        S=nominal if S is None else S,
-        C=C,
-    )
-    for name in "RQSC":
+    N, T, C = numbers("N", N), numbers("T", T), numbers("C", C)
+    with np.errstate(divide="ignore", invalid="ignore"):  # of sizes that are refused
+        R = generated.nominal_retrieval(T) if R is None else R
+        nominal = generated.nominal_overlap(C, N)
+    Q, S = nominal if Q is None else Q, nominal if S is None else S
+    arrays = parameter_arrays(N=N, T=T, **parameters, R=R, Q=Q, S=S, C=C)
+    for name in "CRQS":
         require(np.isfinite(arrays[name]), name, arrays[name], "finite")
     inside = (arrays["R"] > 0) & (arrays["R"] < 1)
     require(inside, "R", arrays["R"], "strictly between 0 and 1")
-    epoch = np.asarray(epochs, float)
+    epoch = numbers("epochs", epochs)
     require((epoch >= 0) & (epoch <= LONGEST), "epochs", epoch, f"from 0 to {LONGEST:g}")
     shape = arrays["N"].shape
     flat = {name: values.reshape(-1, 1) for name, values in arrays.items()}
