@@ -21,7 +21,7 @@ def test_what_is_not_given_is_nominal(C: float | None) -> None:
     start = Start(C=C).resolved(P)
     known = 0.0 if C is None else C
     assert (start.R, start.C, start.overlap) == (1 / 4, known, 1 / 7)
-    assert (start.Q, start.S) == (known / 7, known / 7)
+    assert (known / 7, known / 7) == (start.Q, start.S)
     assert (start.q, start.k, start.permutations) == (None, None, None)
 
 

@@ -296,13 +296,8 @@ def test_of_a_start_it_takes_what_it_reads() -> None:
 def test_a_vocabulary_without_fluctuations_is_an_obstacle_to_them_alone() -> None:
     tiles = np.array([np.roll(np.arange(7), shift) for shift in range(7)])
     p, start = replace(SMALL, K=7), Start(permutations=tiles)
-    assert (
-        Theory.parse("linear+fluctuations")
-        .obstacle(p, start)
-        .startswith(
-            "overlap must be above 0 and below 1 for N = 7, K = 7, not 0: these permutations leave no"
-        )
-    )
+    said = Theory.parse("linear+fluctuations").obstacle(p, start)
+    assert said.startswith("overlap must be above 0 and below 1 for N = 7, K = 7, not 0: these")
     assert Theory.parse("linear", logits="sampled").obstacle(p, start) == ""
     assert Theory.parse("linear").obstacle(p, Start(Q=np.nan)).startswith("Q must be a finite")
 
@@ -326,10 +321,10 @@ def test_it_is_put_together_from_its_parts(name: str) -> None:
     if theory.closed:
         assert start.R == 0.3
     if theory.attention == "spectral":
-        assert start.R == pytest.approx(1 / 4)
+        assert pytest.approx(1 / 4) == start.R
     if theory.of_one_seed:
         rope, heads = planes.planes(SMALL), planes.heads(given.q, given.k)
-        assert start.R == pytest.approx(float(planes.retrieval(rope, heads.p)[0]), rel=1e-14)
+        assert pytest.approx(float(planes.retrieval(rope, heads.p)[0]), rel=1e-14) == start.R
     state = (0.4, 0.6, 0.1, 0.02)  # R, 1 - R, and what U and S gained
     S = 0.2 + 0.02
     Q = 0.05 - 0.2 + 0.1 + S
