@@ -145,9 +145,8 @@ def test_the_gradient_G_is_that_of_query_and_key_all_along_the_flow():
 
 
 def test_a_mean_start_has_no_products_and_a_share_of_the_mean_size():
-    heads = attention.mean_heads(
-        Parameters(N=4, T=4, d_head=6, qk_variance=0.25), np.array([1, 0.5])
-    )
+    p = Parameters(N=4, T=4, d_head=6, qk_variance=0.25)
+    heads = attention.mean_heads(p, np.array([1, 0.5]))
     assert heads.p.tolist() == np.zeros((2, 6)).tolist()
     assert heads.imbalance == pytest.approx(np.array([[1.0] * 3, [0.5] * 3]))
     one = attention.mean_heads(p, 0.7)
@@ -157,8 +156,6 @@ def test_a_mean_start_has_no_products_and_a_share_of_the_mean_size():
 def test_what_cannot_be_followed_is_refused():
     with pytest.raises(FlowError, match="T = 1000000 actions, 32 RoPE planes: too many to follow"):
         attention.planes(Parameters(N=20, T=10**6))
-    with pytest.raises(
-        ParameterError, match=r"query and key are too large: .* may reach 8e.*, mor"
-    ):
+    with pytest.raises(ParameterError, match=r"query and key are too large.* may reach 8e"):
         attention.heads(np.full(64, 1e3), np.full(64, 1e5))
     attention.heads(np.full(64, 5.0), np.full(64, 7.0))
