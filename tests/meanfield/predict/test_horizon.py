@@ -131,7 +131,7 @@ def test_what_never_locks_on_is_followed_for_four_times_the_estimate() -> None:
 
 def test_what_locks_on_and_never_saturates_is_followed_for_four_times_its_onset() -> None:
     theory = Theory.parse("linear", logits="constant", sigma_c=1e6, sigma_o=1e6)
-    run = predict(P, theory, start=Start(Q=-0.3, S=0.0))
+    run = predict(P, theory, start=Start(Q=-0.05, S=0.0))
     assert run.saturation_epoch is None
     assert 4 * run.onset_epoch <= run.epoch[-1] < 4.8 * run.onset_epoch
 
