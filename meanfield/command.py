@@ -83,6 +83,11 @@ def add_fields(
             action: Any = argparse.BooleanOptionalAction if each.default else _Yes
             to.add_argument(*flags, dest=name, action=action, default=None, help=text)
             continue
+        if str(each.type).startswith("tuple"):  # given once or several times
+            to.add_argument(
+                *flags, dest=name, action="append", metavar=about["metavar"], help=about["says"]
+            )
+            continue
         metavar = "|".join(about["choices"]) if "choices" in about else about.get("metavar")
         of_type = TYPES[str(each.type).removesuffix(" | None")]
         to.add_argument(*flags, dest=name, type=of_type, metavar=metavar, help=text)
@@ -103,7 +108,12 @@ class _Yes(argparse.Action):
 def given(options: argparse.Namespace, kind: Any) -> dict[str, Any]:
     """Return the options that were given of a dataclass's fields, by name."""
     offered = (each.name for each in fields(kind) if hasattr(options, each.name))
-    return {name: getattr(options, name) for name in offered if getattr(options, name) is not None}
+    values = {name: getattr(options, name) for name in offered}
+    return {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in values.items()
+        if value is not None
+    }
 
 
 def run(command: argparse.ArgumentParser, work: Callable[[], int], *, resume: str = "") -> int:

@@ -19,7 +19,7 @@ from meanfield.logits.gaussian import Gaussian
 from meanfield.numerics.integrate import LONGEST
 from meanfield.parameters import SPACINGS, parameter_arrays, rope_frequency
 from meanfield.predict import quadrature
-from meanfield.theory import Theory
+from meanfield.theory import PAPER, Theory
 
 Array = NDArray[np.float64]
 
@@ -73,7 +73,7 @@ class Batch:
 
 
 def predict_many(
-    theory: str | Theory = "linear",
+    theory: str | Theory = PAPER,
     *,
     N: Any,
     T: Any,

@@ -82,9 +82,9 @@ def _comeback(run: Trajectory) -> str:
     kappa = generated.kappa(p.N, p.K, closures.rate(closure, p) * run.theory.pace(p))
     least = closure.solution.basin_gap(logit(run.start.R), kappa)
     if least == -np.inf:  # (X3j)
-        return f" (in the {closure.name} closure it returns, however late)"
+        return f" (in the {run.theory} closure it returns, however late)"
     if least >= run.start.Q - run.start.S:  # (X3i)
-        return f" (in the {closure.name} closure it never returns: outside its basin of attraction)"
+        return f" (in the {run.theory} closure it never returns: outside its basin of attraction)"
     return ""
 
 
