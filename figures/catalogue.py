@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from figures import (
-    attention,
+from figures.beyond import (
     attention_gradient,
     exact_solution,
-    logit_histograms,
-    loss,
-    order_parameters,
     phase_diagram,
-    robustness,
-    rollout_accuracy,
     scaling_laws,
-    setup_schematic,
     theories,
 )
 from figures.drawing import Figure
+from figures.paper import (
+    attention,
+    logit_histograms,
+    loss,
+    order_parameters,
+    robustness,
+    rollout_accuracy,
+    setup_schematic,
+)
 from meanfield.parameters import ParameterError
 
 FIGURES: tuple[Figure, ...] = (
