@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from figures.beyond import (
     attention_gradient,
+    early_training,
     exact_solution,
     phase_diagram,
     scaling_laws,
@@ -32,6 +33,7 @@ FIGURES: tuple[Figure, ...] = (
     rollout_accuracy.ROBUST,
     loss.ROBUST,
     robustness.FIGURE,
+    early_training.FIGURE,
     attention_gradient.FIGURE,
     exact_solution.FIGURE,
     phase_diagram.FIGURE,
