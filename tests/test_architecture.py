@@ -237,29 +237,26 @@ def test_names_of_theories_stand_in_one_file() -> None:
 # --- one source per formula -------------------------------------------------------------------
 
 
-def sizes_in(node: ast.AST) -> set[str]:
-    """Return the sizes that an expression names: N, parameters.N or arrays["N"]."""
-    names = set()
-    for part in ast.walk(node):
-        if isinstance(part, ast.Name):
-            names.add(part.id)
-        elif isinstance(part, ast.Attribute):
-            names.add(part.attr)
-        elif isinstance(part, ast.Subscript) and isinstance(part.slice, ast.Constant):
-            names.add(str(part.slice.value))
-    return names & SIZES
+def is_size(node: ast.AST) -> bool:
+    """Whether an expression is a size: N, parameters.N or arrays["N"]."""
+    if isinstance(node, ast.Name):
+        return node.id in SIZES
+    if isinstance(node, ast.Attribute):
+        return node.attr in SIZES
+    if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant):
+        return node.slice.value in SIZES
+    return False
 
 
 def formulas(path: Path) -> Iterator[ast.BinOp]:
-    """Yield the arithmetic with sizes in a module, and what is divided by a number but 2."""
+    """Yield the arithmetic with sizes in a module, and what is divided by 3; halves count."""
     for node in ast.walk(parsed(path)):
-        if isinstance(node, ast.BinOp) and not isinstance(node.op, (ast.Mod, ast.BitOr)):
-            direct = [side for side in (node.left, node.right) if sizes_in(side)]
-            direct = [side for side in direct if not isinstance(side, (ast.Call, ast.Constant))]
-            halved = isinstance(node.right, ast.Constant) and node.right.value == 2
-            third = isinstance(node.op, ast.Div) and ast.unparse(node.right) in ("3", "3.0")
-            if third or (direct and not halved):
-                yield node
+        if not isinstance(node, ast.BinOp) or isinstance(node.op, (ast.Mod, ast.BitOr)):
+            continue
+        halved = isinstance(node.right, ast.Constant) and node.right.value == 2
+        third = isinstance(node.op, ast.Div) and ast.unparse(node.right) in ("3", "3.0")
+        if third or ((is_size(node.left) or is_size(node.right)) and not halved):
+            yield node
 
 
 def test_no_formula_is_typed_again() -> None:
