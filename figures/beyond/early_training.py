@@ -71,9 +71,14 @@ def _picture(early: EarlyTraining) -> Canvas:
             for axes in (upper, lower):
                 axes.axvline(early.time_scale, color=style.GREY, lw=0.9, ls=":", zorder=0.5)
             upper.annotate(
-                r"$\tau$", (early.time_scale, 0.97), xycoords=upper.get_xaxis_transform(),
-                xytext=(-3, 0), textcoords="offset points", ha="right", va="top",
-            )  # fmt: skip
+                r"$\tau$",
+                (early.time_scale, 0.97),
+                xycoords=upper.get_xaxis_transform(),
+                xytext=(-3, 0),
+                textcoords="offset points",
+                ha="right",
+                va="top",
+            )
             upper.set_ylabel(label)
         pairs[0][1].set_ylabel("closed form\noff by / %")
         points = {f"${name}$": {**POINTS, "color": style.COLORS[name]} for name in ("Q", "S", "R")}

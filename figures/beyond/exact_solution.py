@@ -117,7 +117,7 @@ def _picture(runs: Mapping[str, Run]) -> Canvas:
     with style.drawing(7.0, 3.3) as canvas:
         left, middle, right = canvas.subplots(1, 3)
         for name, run in runs.items():
-            look = {**points[name], "ms": 2.6, "alpha": 0.8}
+            look = {**points[name], "ms": 2, "alpha": 0.8}
             left.plot((run.Q - run.S).T, run.R.T, **look)
             middle.plot(gain(run, closures.LINEAR).T, 1 - run.R.T, **look)
         for name, (U, logit_R) in lines.items():

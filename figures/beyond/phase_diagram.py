@@ -71,9 +71,12 @@ def _picture(points: Sequence[Point]) -> Canvas:
                 if here.map == name:
                     _draw_point(axes, here, colors)
         panels["rope_theta"].contour(
-            *delay_against_softmax(MAPS["rope_theta"]), [trust.TOLERANCE], colors="black",
-            linewidths=1.1, linestyles=[style.DASHED],
-        )  # fmt: skip
+            *delay_against_softmax(MAPS["rope_theta"]),
+            [trust.TOLERANCE],
+            colors="black",
+            linewidths=1.1,
+            linestyles=[style.DASHED],
+        )
         panels["N"].set_ylabel("actions $T$")
         bar = canvas.colorbar(
             image, ax=list(panels.values()), pad=0.01, aspect=30, ticks=levels(values)
@@ -138,11 +141,16 @@ def _draw_point(axes: Axes, here: Point, colors: Mapping[str, Any]) -> None:
         return
     axes.scatter(here.across, here.T, c=[here.simulated], **CIRCLE, **colors)
     axes.annotate(
-        f"{100 * here.delay[MAPPED]:+.0f}".replace("-", MINUS),
-        (here.across, here.T), xytext=(0, 7.5), ha="center",
-        textcoords="offset points", fontsize=7, color="white", zorder=4,
+        f"{round(100 * here.delay[MAPPED]):+d}".replace("-", MINUS),
+        (here.across, here.T),
+        xytext=(0, 7.5),
+        ha="center",
+        textcoords="offset points",
+        fontsize=7,
+        color="white",
+        zorder=4,
         path_effects=[withStroke(linewidth=1.5, foreground=style.BLACK, alpha=0.4)],
-    )  # fmt: skip
+    )
 
 
 def _caption(points: Sequence[Point], runs: Mapping[str, Run]) -> str:

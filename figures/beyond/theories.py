@@ -108,9 +108,12 @@ def _look(theory: str) -> dict[str, Any]:
     filled = theory.endswith(FLUCTUATIONS)
     size = {"s": 4.0, "D": 3.6, "o": 4.4, "^": 4.8}[marker]
     return {
-        "marker": marker, "color": color, "mfc": color if filled else "white", "ms": size,
+        "marker": marker,
+        "color": color,
+        "mfc": color if filled else "white",
+        "ms": size,
         "mew": 1.0,
-    }  # fmt: skip
+    }
 
 
 def _draw_point(axes: Axes, x: float, point: Point, theory: str) -> None:
@@ -126,8 +129,16 @@ def _draw_expected(axes: Axes, place: int, each: Model) -> None:
         x, half = _position(place, name), 0.45 * APART
         axes.plot([x - half, x + half], 2 * [100 * expected], color=style.BLACK, lw=1.6, zorder=4)
     median = per_cent(each.median)
-    axes.errorbar(_position(place, MEDIAN), median.value, np.nan_to_num(median.error), fmt="x",
-                  ms=4, mew=1.2, color=style.BLACK, elinewidth=0.8)  # fmt: skip
+    axes.errorbar(
+        _position(place, MEDIAN),
+        median.value,
+        np.nan_to_num(median.error),
+        fmt="x",
+        ms=4,
+        mew=1.2,
+        color=style.BLACK,
+        elinewidth=0.8,
+    )
 
 
 def _legend() -> dict[str, dict[str, Any]]:

@@ -37,13 +37,20 @@ MAIN = "main"
 SETS: dict[str, dict[str, Any]] = {
     "T5": {"N": 16, "K": 30, "T": 5, "d_head": 16, "rope_theta": 10.0, "lr": 2.5},
     "T8": {"N": 12, "K": 20, "T": 8, "d_head": 32, "rope_theta": 100.0, "lr": 3.0},
-    "T10": {"N": 24, "K": 16, "T": 10, "d_head": 64, "rope_theta": 30.0,
-            "rope_spacing": "linear", "lr": 3.5},
+    "T10": {
+        "N": 24,
+        "K": 16,
+        "T": 10,
+        "d_head": 64,
+        "rope_theta": 30.0,
+        "rope_spacing": "linear",
+        "lr": 3.5,
+    },
     "T12": {"N": 25, "K": 12, "T": 12, "d_head": 128, "rope_theta": 1e3, "lr": 6.0},
     "T15": {"N": 30, "K": 24, "T": 15, "d_head": 64, "rope_theta": 10.0, "lr": 8.0},
     "T16": {"N": 14, "K": 6, "T": 16, "d_head": 24, "rope_theta": 300.0, "lr": 3.5},
     "T20": {"N": 10, "K": 15, "T": 20, "d_head": 256, "rope_theta": 1e4, "lr": 7.0},
-}  # fmt: skip
+}
 QUICK_SETS: dict[str, dict[str, Any]] = {
     "T4": {"N": 8, "K": 12, "T": 4, "d_head": 16, "rope_theta": 10.0, "lr": 4.0},
     "T6": {"N": 10, "K": 5, "T": 6, "d_head": 8, "rope_theta": 30.0, "lr": 4.0},

@@ -70,15 +70,25 @@ def _draw_profile(axes: Axes, maps: Mapping[float, Array]) -> None:
         error = np.std(percent, axis=0, ddof=1) / np.sqrt(len(percent))
         steps = np.arange(1, percent.shape[1] + 1)
         axes.errorbar(
-            steps, percent.mean(0), error, color=color, marker=marker, ms=3.5, lw=0.9,
-            elinewidth=0.9, label=_name(level),
-        )  # fmt: skip
+            steps,
+            percent.mean(0),
+            error,
+            color=color,
+            marker=marker,
+            ms=3.5,
+            lw=0.9,
+            elinewidth=0.9,
+            label=_name(level),
+        )
     axes.axhline(0, color=style.GREY, lw=0.7, zorder=0)
     axes.set(xlabel="step $t$", ylabel="excess over the mean step (%)", xticks=_few(len(steps)))
     axes.legend(
-        loc="lower center", bbox_to_anchor=(0.5, 1), ncols=len(PROFILES), columnspacing=1,
+        loc="lower center",
+        bbox_to_anchor=(0.5, 1),
+        ncols=len(PROFILES),
+        columnspacing=1,
         handletextpad=0.4,
-    )  # fmt: skip
+    )
 
 
 def _draw_maps(canvas: Any, maps: Mapping[float, Array]) -> None:
@@ -86,9 +96,11 @@ def _draw_maps(canvas: Any, maps: Mapping[float, Array]) -> None:
     for axes, (level, each) in zip(row, maps.items(), strict=True):
         T = each.shape[-1]
         image = axes.imshow(
-            each.mean(0), cmap=style.SEQUENTIAL, norm=PowerNorm(0.5, 0, 1),
+            each.mean(0),
+            cmap=style.SEQUENTIAL,
+            norm=PowerNorm(0.5, 0, 1),
             extent=(0.5, T + 0.5, T + 0.5, 0.5),
-        )  # fmt: skip
+        )
         axes.set_title(_name(level), size=9)
         axes.set(xlabel="action $a_j$", xticks=_few(T), yticks=_few(T))
     row[0].set_ylabel("step $t$")

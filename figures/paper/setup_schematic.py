@@ -85,6 +85,7 @@ def draw(_runs: Mapping[str, Run]) -> Drawn:
         axes.set(xlim=(0, WIDTH), ylim=(0, HEIGHT), aspect="equal")
         axes.set_axis_off()
         _tokens(axes)
+        _arrows(axes)
         _pipeline(axes, student(), y=1.18, name="student", star="", headed=True)
         _pipeline(axes, teacher(), y=0.34, name="teacher", star="^*", headed=False)
     caption = (
@@ -102,61 +103,92 @@ def draw(_runs: Mapping[str, Run]) -> Drawn:
 
 
 def _tokens(axes: Axes) -> None:
-    """Draw the sequence (2), position and index below each token, and what attention reads."""
+    """Draw the sequence (2), with position and index below each token."""
     T, at = len(ACTIONS), TOKENS_Y
     names = [f"$a_{t}$" for t in range(1, T + 1)] + [f"$s_{t}$" for t in range(T + 1)]
     indices = [*(ACTIONS + 1), *(np.array(chain()) + 1)]
-    middle = [LEFT + PITCH * place + BOX / 2 for place in range(2 * T + 1)]
+    middle = [_middle(place) for place in range(2 * T + 1)]
     current = T + STEP - 1
     for place, (name, x) in enumerate(zip(names, middle, strict=True)):
         color = ACTION if place < T else STATE
         generated = place > T
         axes.add_patch(
             FancyBboxPatch(
-                (x - BOX / 2, at), BOX, 0.36, boxstyle="round,pad=0,rounding_size=0.06",
-                facecolor=to_rgba(color, 0.3 if place == current else 0.12), edgecolor=color,
-                lw=1.6 if place == current else 0.8, ls=style.DASHED if generated else "-",
+                (x - BOX / 2, at),
+                BOX,
+                0.36,
+                boxstyle="round,pad=0,rounding_size=0.06",
+                facecolor=to_rgba(color, 0.3 if place == current else 0.12),
+                edgecolor=color,
+                lw=1.6 if place == current else 0.8,
+                ls=style.DASHED if generated else "-",
             )
-        )  # fmt: skip
+        )
         axes.text(x, at + 0.17, name, ha="center", va="center", size=10)
         axes.text(x, at - 0.11, f"{place + 1}", ha="center", va="center", size=8, color=style.GREY)
         axes.text(x, at - 0.27, f"{indices[place]}", ha="center", va="center", size=8)
     axes.text(LEFT - 0.12, at + 0.17, "tokens", ha="right", va="center")
-    axes.text(LEFT - 0.12, at - 0.11, "position $i$", ha="right", va="center", size=8,
-              color=style.GREY)  # fmt: skip
+    axes.text(
+        LEFT - 0.12, at - 0.11, "position $i$", ha="right", va="center", size=8, color=style.GREY
+    )
     axes.text(LEFT - 0.12, at - 0.27, "index", ha="right", va="center", size=8)
+    for first, last, label in ((0, T, "prompt"), (T + 1, 2 * T, "generated, a state at a time")):
+        ends = middle[first] - BOX / 2, middle[last] + BOX / 2
+        _span(axes, *ends, at - 0.42, label, color=style.GREY, above=False)
+
+
+def _arrows(axes: Axes) -> None:
+    """Draw what attention reads from the token in hand, and the state that is predicted from it."""
+    at, current = TOKENS_Y, len(ACTIONS) + STEP - 1
+    middle = [_middle(place) for place in range(current + 2)]
     for place, weight in enumerate(student().A):
         axes.add_patch(
             FancyArrowPatch(
-                (middle[current], at + 0.38), (middle[place], at + 0.38),
+                (middle[current], at + 0.38),
+                (middle[place], at + 0.38),
                 connectionstyle=f"arc3,rad={0.62 / (current - place) + 0.12:.3f}",
-                arrowstyle="-|>", mutation_scale=5 + 5 * weight, color=ACTION, lw=0.5 + 3 * weight,
-                alpha=0.35 + weight if place != STEP - 1 else 1, shrinkA=0, shrinkB=0,
+                arrowstyle="-|>",
+                mutation_scale=5 + 5 * weight,
+                color=ACTION,
+                lw=0.5 + 3 * weight,
+                alpha=0.35 + weight if place != STEP - 1 else 1,
+                shrinkA=0,
+                shrinkB=0,
             )
-        )  # fmt: skip
+        )
     axes.add_patch(
         FancyArrowPatch(
-            (middle[current], at + 0.38), (middle[current + 1], at + 0.38),
-            connectionstyle="arc3,rad=-0.6", arrowstyle="-|>", mutation_scale=8, color=STATE,
-            lw=1.2, shrinkA=0, shrinkB=0,
+            (middle[current], at + 0.38),
+            (middle[current + 1], at + 0.38),
+            connectionstyle="arc3,rad=-0.6",
+            arrowstyle="-|>",
+            mutation_scale=8,
+            color=STATE,
+            lw=1.2,
+            shrinkA=0,
+            shrinkB=0,
         )
-    )  # fmt: skip
-    axes.text(LEFT, HEIGHT - 0.08, "attention retrieves at the fixed lag $T$", color=ACTION,
-              va="center")  # fmt: skip
-    axes.text(middle[current + 1] - 0.02, at + 0.68, "the logic module predicts", color=STATE,
-              va="center")  # fmt: skip
-    for first, last, words in ((0, T, "prompt"), (T + 1, 2 * T, "generated, a state at a time")):
-        ends = middle[first] - BOX / 2, middle[last] + BOX / 2
-        _span(axes, *ends, at - 0.42, words, color=style.GREY, above=False)
+    )
+    axes.text(
+        LEFT, HEIGHT - 0.08, "attention retrieves at the fixed lag $T$", color=ACTION, va="center"
+    )
+    axes.text(
+        middle[current + 1] - 0.02, at + 0.68, "the logic module predicts", color=STATE, va="center"
+    )
+
+
+def _middle(place: int) -> float:
+    """Return where the token at a place, counted from 0, has its middle."""
+    return LEFT + PITCH * place + BOX / 2
 
 
 def _pipeline(axes: Axes, model: Model, *, y: float, name: str, star: str, headed: bool) -> None:
     """Draw one prediction from left to right, centred at height y; headings above if headed."""
     T, (K, N, _) = len(model.A), model.W.shape
 
-    def head(x: float, words: str, letters: str) -> None:
+    def head(x: float, label: str, letters: str) -> None:
         if headed:
-            axes.text(x, y + 0.57, words, ha="center", va="center", size=8, color=style.GREY)
+            axes.text(x, y + 0.57, label, ha="center", va="center", size=8, color=style.GREY)
         axes.text(x, y + 0.39, letters, ha="center", va="center", size=8.5)
 
     def sign(x: float, what: str) -> None:
@@ -201,12 +233,18 @@ def _pipeline(axes: Axes, model: Model, *, y: float, name: str, star: str, heade
 
 
 def _span(
-    axes: Axes, left: float, right: float, y: float, words: str, *, color: str, above: bool
+    axes: Axes, left: float, right: float, y: float, label: str, *, color: str, above: bool
 ) -> None:
-    """Draw a line from left to right at height y with words in its middle, above or below it."""
+    """Draw a line from left to right at height y with a label at its middle, above or below it."""
     axes.plot([left, right], [y, y], color=color, lw=0.9)
-    axes.text((left + right) / 2, y + (0.03 if above else -0.04), words, color=color,
-              ha="center", va="bottom" if above else "top")  # fmt: skip
+    axes.text(
+        (left + right) / 2,
+        y + (0.03 if above else -0.04),
+        label,
+        color=color,
+        ha="center",
+        va="bottom" if above else "top",
+    )
 
 
 def _cells(axes: Axes, values: Array, x: float, y: float, *, color: Any) -> None:
@@ -216,10 +254,14 @@ def _cells(axes: Axes, values: Array, x: float, y: float, *, color: Any) -> None
         for column in range(columns):
             axes.add_patch(
                 Rectangle(
-                    (x + column * CELL, y + (rows / 2 - row - 1) * CELL), CELL, CELL,
-                    facecolor=to_rgba(color, values[row, column]), edgecolor=style.GREY, lw=0.4,
+                    (x + column * CELL, y + (rows / 2 - row - 1) * CELL),
+                    CELL,
+                    CELL,
+                    facecolor=to_rgba(color, values[row, column]),
+                    edgecolor=style.GREY,
+                    lw=0.4,
                 )
-            )  # fmt: skip
+            )
 
 
 FIGURE = Figure(
