@@ -35,11 +35,10 @@ LOGIC = ("Q", "S", "C")  # what every theory reads of a start
 class AttentionPart:
     """One way to have attention.
 
-    says: for people. build(parameters, start): the attention. reads: of a start, ``needs`` of it
-    must be given. closure: the closure G(R), if it is one. equations: that it follows.
+    build(parameters, start): the attention. reads: of a start, of which ``needs`` must be given.
+    equations: that it follows. closure: the closure G(R), if it is one.
     """
 
-    says: str
     build: Callable[[Parameters, Start], Attention]
     reads: tuple[str, ...]
     equations: str
@@ -55,7 +54,6 @@ class LossPart:
     logits are best read along it.
     """
 
-    says: str
     build: Callable[[Parameters, Start], Loss]
     reads: tuple[str, ...]
     in_steps: bool
@@ -70,17 +68,16 @@ class LogitsPart:
     early: why they are not to be trusted before the attention onset, or "".
     """
 
-    says: str
     build: Callable[[Parameters, Start, Family, Theory], Gaussian]
     reads: tuple[str, ...]
     early: str
 
 
-def _closed(closure: Closure, name: str, equations: str) -> AttentionPart:
+def _closed(closure: Closure, equations: str) -> AttentionPart:
     def build(parameters: Parameters, start: Start) -> Attention:
         return ClosedAttention.of(closure, parameters, start.R)
 
-    return AttentionPart(f"the {name} closure of R", build, ("R",), equations, closure=closure)
+    return AttentionPart(build, ("R",), equations, closure=closure)
 
 
 def _constant(p: Parameters, start: Start, logic: Family, theory: Theory) -> Gaussian:
@@ -94,16 +91,14 @@ def _sampled(p: Parameters, start: Start, logic: Family, theory: Theory) -> Gaus
 
 
 ATTENTIONS = {
-    "linear": _closed(closures.LINEAR, "linear", "(15), (71a), (X2b), (X3)"),
-    "quadratic": _closed(closures.QUADRATIC, "quadratic", "(15), (71b), (X2c), (X3)"),
+    "linear": _closed(closures.LINEAR, "(15), (71a), (X2b), (X3)"),
+    "quadratic": _closed(closures.QUADRATIC, "(15), (71b), (X2c), (X3)"),
     "spectral": AttentionPart(
-        "the softmax attention of a typical seed",
         lambda parameters, _: SoftmaxAttention.of_typical_seed(parameters),
         (),
         "(15), (X5)",
     ),
     "per-seed": AttentionPart(
-        "the softmax attention of one seed",
         lambda parameters, start: SoftmaxAttention.of_seeds(parameters, start.q, start.k),
         ("q", "k"),
         "(15), (X5)",
@@ -111,11 +106,8 @@ ATTENTIONS = {
     ),
 }
 LOSSES = {
-    "mean-field": LossPart(
-        "the loss of the mean logits", MeanField.of, (), in_steps=True, best_logits="gaussian"
-    ),
+    "mean-field": LossPart(MeanField.of, (), in_steps=True, best_logits="gaussian"),
     "fluctuations": LossPart(
-        "with the fluctuations of the logits to second order",
         SecondOrder.of,
         ("overlap", "permutations"),
         in_steps=False,
@@ -125,18 +117,16 @@ LOSSES = {
 }
 LOGITS = {
     "gaussian": LogitsPart(
-        "Gaussian, with the variances of the solution",
         lambda p, start, logic, _: Gaussian.of(p, start, logic),
         (),
         early="few actions: the wrong logits are not independent Gaussians",
     ),
     "constant": LogitsPart(
-        "Gaussian, with constant variances",
         _constant,
         (),
         early="constant variances leave out the spread that training adds",
     ),
-    "sampled": LogitsPart("drawn along the solution", _sampled, ("overlap", "permutations"), ""),
+    "sampled": LogitsPart(_sampled, ("overlap", "permutations"), ""),
 }
 PLAIN = "mean-field"  # the loss that a name need not mention
 ALIASES = {"theory": "gaussian"}  # of logits: what the option --variances calls them
@@ -263,8 +253,7 @@ class Theory:
     def part(self) -> AttentionPart:
         """What its attention is."""
         if isinstance(self.attention, OwnClosure):
-            says = f"the closure G = {self.attention.text}"
-            return AttentionPart(says, self.attention.build, ("R",), "(15)")
+            return AttentionPart(self.attention.build, ("R",), "(15)")
         return ATTENTIONS[self.attention]
 
     @property

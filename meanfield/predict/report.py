@@ -10,7 +10,6 @@ from scipy.special import logit
 
 from meanfield import generated
 from meanfield.attention import closures
-from meanfield.predict import caveats
 from meanfield.predict.trajectory import Trajectory
 from meanfield.quantities import QUANTITIES
 
@@ -28,7 +27,6 @@ def report(run: Trajectory, trust: Iterable[str]) -> str:
         "g_0": closures.rate(closures.QUADRATIC, p),
     }
     start = {f"{name}0": getattr(run.start, name) for name in "RQS"}
-    warnings = caveats.of(run)
     lines = [
         "parameters",
         f"  {listed(p.items())}",
@@ -39,8 +37,8 @@ def report(run: Trajectory, trust: Iterable[str]) -> str:
         *(f"  {line}" for line in trust),
         "phases",
         *(f"  {line}" for line in phases(run)),
-        *(["caveats"] if warnings else []),
-        *(f"  {line}" for line in warnings),
+        *(["caveats"] if run.caveats else []),
+        *(f"  {line}" for line in run.caveats),
         "",
         table(run),
     ]

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from meanfield.files import reading, writing
 from meanfield.parameters import Parameters
-from meanfield.predict import caveats
+from meanfield.predict.caveats import caveats
 from meanfield.quantities import QUANTITIES
 from meanfield.start import Start
 from meanfield.theory import OwnClosure, Theory
@@ -77,6 +77,12 @@ class Trajectory:
     saturation_epoch: float | None
 
     @property
+    def caveats(self) -> list[str]:
+        """What of it is not to be trusted, a sentence each."""
+        accurate = self.rollout_half_epoch, self.saturation_epoch
+        return caveats(self.theory, onset_epoch=self.onset_epoch, accurate_epochs=accurate)
+
+    @property
     def next_token_accuracy(self) -> Array:
         """Probability that the next state is right, given that the current one is (17)."""
         return 1 - self.next_token_error
@@ -94,7 +100,7 @@ class Trajectory:
             **{name: getattr(self, name).tolist() for name in CURVES},
             "next_token_accuracy": self.next_token_accuracy.tolist(),
             "rollout_accuracy": self.rollout_accuracy.tolist(),
-            "caveats": caveats.of(self),
+            "caveats": self.caveats,
         }
 
     def to_json(self) -> str:
