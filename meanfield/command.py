@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import fields
@@ -10,7 +11,7 @@ from typing import Any, NoReturn
 
 from meanfield.errors import MISTAKES
 
-INTERRUPTED = 130  # exit code after Ctrl-C, as shells have it
+INTERRUPTED, PIPE_CLOSED = 130, 141  # exit codes, as shells have them
 
 
 class Parser(argparse.ArgumentParser):
@@ -122,9 +123,14 @@ def run(command: argparse.ArgumentParser, work: Callable[[], int], *, resume: st
     resume: what to say after an interruption, if the work can go on later.
     """
     try:
-        return work()
+        code = work()
+        sys.stdout.flush()
+        return code
     except MISTAKES as error:
         command.error(str(error))
+    except BrokenPipeError:  # who read the output has gone: what is left of it goes nowhere
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return PIPE_CLOSED
     except KeyboardInterrupt:
         more = f"; {resume}" if resume else ""
         print(f"{command.prog}: interrupted{more}", file=sys.stderr)
