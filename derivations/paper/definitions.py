@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import sympy as sp
 
-from derivations.equation import Kind, Status, Step, check, equation, require
+from derivations.equation import Kind, Status, Step, check, equation, require, shown
 from derivations.models.sums import contract, over, trace_product
 from derivations.symbols import (
     A,
@@ -46,7 +46,7 @@ token = sp.Function("x")  # x(p): the token at position p = 1..2T+1
 query, key = sp.Function("q"), sp.Function("k")  # q(p), k(p): query and key at position p
 embedding = sp.Function("e")  # e(p): embedding of the token at p
 W_Q, W_K = sp.Symbol("W_Q"), sp.Symbol("W_K")
-half_width = sp.Symbol("h", positive=True)  # of the interval of a uniform start
+half_width = sp.Symbol("w_init", positive=True)  # of the interval of a uniform start
 start_variance = sp.Symbol("v_0", positive=True)  # of an entry drawn from it
 true_loss = sp.Symbol(r"\mathcal{L}")
 expectation = sp.Function(r"\mathbb{E}")  # over the actions and the initial state, all uniform
@@ -103,11 +103,12 @@ def queries_and_keys() -> Iterator[Step]:
     )
 
 
+@shown("w_init**2/3")
 @equation("3b", "Variance of a uniform start")
 def uniform_variance() -> Iterator[Step]:
     entry = sp.Symbol("x", real=True)
     density = 1 / (2 * half_width)
-    yield "An entry is drawn uniformly between -h and h: the density", density
+    yield "An entry is drawn uniformly from -w_init to w_init: the density", density
     square = sp.Integral(density * entry**2, (entry, -half_width, half_width))
     yield "Its mean is 0; the mean of its square", sp.Eq(start_variance, square)
     yield "Integrate", sp.Eq(start_variance, square.doit())

@@ -9,7 +9,16 @@ from fractions import Fraction
 
 import sympy as sp
 
-from derivations.equation import Kind, Status, Step, check, equation, require, tested_with_torch
+from derivations.equation import (
+    Kind,
+    Status,
+    Step,
+    check,
+    equation,
+    require,
+    shown,
+    tested_with_torch,
+)
 from derivations.models.enumeration import SmallModel, small_model
 from derivations.models.sums import (
     contract,
@@ -100,6 +109,7 @@ def chain_rule(gradient_step: sp.Eq, mean_field_loss: sp.Eq) -> Iterator[Step]:
     )
 
 
+@shown("(R + (1 - R)/K)*Derivative(Q, W[k, n, m]) + (1 - R)*(1 - 1/K)*Derivative(S, W[k, n, m])")
 @equation("44", "Slope of the right logit", follows_from=(mean_correct_logit,))
 def right_logit_slope(mean_correct_logit: sp.Eq) -> Iterator[Step]:
     weight = sp.Symbol("w", real=True)
@@ -128,6 +138,7 @@ def weight_off_target(right_logit_slope: sp.Eq, weight_right: sp.Eq) -> Iterator
     yield "Each", sp.Eq(beta, each)
 
 
+@shown("alpha*Derivative(Q, W[k, n, m]) + (K - 1)*beta*Derivative(S, W[k, n, m])")
 @equation(
     "45",
     "Slope of the right logit",
@@ -149,6 +160,7 @@ def alignment_slope(alignment: sp.Eq) -> Iterator[Step]:
     yield "Q is linear in W", sp.Eq(slope_in_entry(Q), derivative_in_entry(alignment.rhs))
 
 
+@shown("(K*barP[n, m] - P[k, n, m])/(N*K*(K - 1))")
 @equation("47b", "Slope of S", follows_from=(off_target,))
 def off_target_slope(off_target: sp.Eq) -> Iterator[Step]:
     slope = sp.collect(derivative_in_entry(expand_sums(off_target.rhs)), P[k, n, m])
@@ -157,6 +169,7 @@ def off_target_slope(off_target: sp.Eq) -> Iterator[Step]:
     yield "With the mean permutation matrix", sp.Eq(slope_in_entry(S), in_mean)
 
 
+@shown("1/(N*K)*(R*P[k, n, m] + (1 - R)*barP[n, m])")
 @equation(
     "48",
     "Slope of the right logit in W",
@@ -193,6 +206,7 @@ def right_logit_slope_in_permutations(
     )
 
 
+@shown("1/(N - 1)*(1/(N*K) - Derivative(y_c, W[k, n, m]))")
 @equation(
     "49",
     "Slope of the other logit",
@@ -206,6 +220,7 @@ def other_logit_slope(other_logit_by_sum: sp.Eq, sum_of_logits: sp.Eq) -> Iterat
     yield "Differentiate (41)", sp.Eq(slope_in_entry(y_o), slope)
 
 
+@shown("eta*g*(Derivative(y_c, W[k, n, m]) - Derivative(y_o, W[k, n, m]))")
 @equation(
     "50",
     "Update by the logits' difference",
@@ -223,6 +238,7 @@ def update_by_difference(
     )
 
 
+@shown("eta*g/(N - 1)*(N*Derivative(y_c, W[k, n, m]) - 1/(N*K))")
 @equation("51", "Update by the right logit", follows_from=(update_by_difference, other_logit_slope))
 def update_by_right_logit(update_by_difference: sp.Eq, other_logit_slope: sp.Eq) -> Iterator[Step]:
     inserted = update_by_difference.rhs.xreplace({other_logit_slope.lhs: other_logit_slope.rhs})
@@ -234,6 +250,7 @@ def update_by_right_logit(update_by_difference: sp.Eq, other_logit_slope: sp.Eq)
     yield "Order", sp.Eq(update_by_difference.lhs, rate * ordered)
 
 
+@shown("eta*g/(K*(N - 1))*(R*P[k, n, m] + (1 - R)*barP[n, m] - 1/N)")
 @equation(
     "52",
     "Update of the logic matrices",
@@ -279,6 +296,7 @@ def permutation_sums(overlap_with_all: sp.Eq) -> dict[sp.Expr, sp.Expr]:
     }
 
 
+@shown("1 + (K - 1)*c_2")
 @equation("58b", "The two mean overlaps", follows_from=(overlap_with_all, overlap_with_others))
 def overlap_relation(overlap_with_all: sp.Eq, overlap_with_others: sp.Eq) -> Iterator[Step]:
     split = contract(overlap_with_others.rhs)
@@ -289,6 +307,7 @@ def overlap_relation(overlap_with_all: sp.Eq, overlap_with_others: sp.Eq) -> Ite
     yield "Solve", sp.Eq(c_1, 1 + sp.factor(solved - 1))
 
 
+@shown("(K/N - 1)/(K - 1)")
 @equation(
     "58c",
     "Least mean overlap",
@@ -320,6 +339,7 @@ def alignment_change(alignment: sp.Eq) -> Iterator[Step]:
     )
 
 
+@shown("eta*g/(K*(N - 1))*(R + (1 - R)*c_1/K - 1/N)")
 @equation(
     "54", "Change of Q by overlaps", follows_from=(alignment_change, logic_update, overlap_with_all)
 )
@@ -337,6 +357,7 @@ def off_target_change(off_target: sp.Eq) -> Iterator[Step]:
     yield "S is linear in W too", sp.Eq(S_change, swap(off_target.rhs, W, update))
 
 
+@shown("eta*g/(K*(N - 1))*(R*c_2 + (1 - R)*c_1/K - 1/N)")
 @equation(
     "56",
     "Change of S by overlaps",
@@ -378,6 +399,7 @@ def tidy_rate(change: sp.Expr) -> sp.Expr:
 # --- averaged over vocabularies ------------------------------------------------------------------
 
 
+@shown("g/(N*K)*alpha")
 @equation(
     "59a",
     "Growth of Q",
@@ -396,6 +418,7 @@ def alignment_growth(
     yield from growth(change, overlap_relation, overlap_of_independent, Q_dot, weight_right)
 
 
+@shown("g/(N*K)*beta")
 @equation(
     "59b",
     "Growth of S",
