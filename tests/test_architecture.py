@@ -31,7 +31,7 @@ ALSO = {
     "figures/make_runs.py": {"torch", "simulate"},
 }
 SWEEPS = {"xarray", "zarr", "dask", "distributed", "dask_jobqueue"}
-LAZY = {"meanfield": {"matplotlib", "tabulate", "tqdm", "derivations"} | SWEEPS}
+LAZY = {"meanfield": {"matplotlib", "pandas", "tabulate", "tqdm", "derivations"} | SWEEPS}
 
 # The floors inside meanfield, from the ground: a room imports from rooms below it and from itself.
 ROOMS = (
