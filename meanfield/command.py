@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 from meanfield.errors import MISTAKES
 
 INTERRUPTED = 130  # exit code after Ctrl-C, as shells have it
+EXTRAS = {"torch": "simulate"}  # libraries that not everybody has, by the extra that installs them
 
 
 class Parser(argparse.ArgumentParser):
@@ -85,12 +86,17 @@ def given(options: argparse.Namespace, kind: Any) -> dict[str, Any]:
 def run(command: argparse.ArgumentParser, work: Callable[[], int], *, resume: str = "") -> int:
     """Return the exit code of ``work``; a user's mistake is one sentence on stderr and code 2.
 
-    resume: what to say after an interruption, if the work can go on later.
+    So is a library that is not installed. resume: what to say after an interruption, if the work
+    can go on later.
     """
     try:
         return work()
     except MISTAKES as error:
         command.error(str(error))
+    except ModuleNotFoundError as error:
+        if error.name not in EXTRAS:
+            raise
+        command.error(f'needs {error.name}: pip install --editable ".[{EXTRAS[error.name]}]"')
     except KeyboardInterrupt:
         more = f"; {resume}" if resume else ""
         print(f"{command.prog}: interrupted{more}", file=sys.stderr)

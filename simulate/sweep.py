@@ -11,18 +11,17 @@ import math
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
+from meanfield import command
 from meanfield.attention import closures
 from meanfield.attention import onset as lock
 from meanfield.checks import real
-from meanfield.command import Parser
 from meanfield.compare.comparison import first_half
 from meanfield.errors import ParameterError
 from meanfield.files import make_folder
@@ -36,19 +35,18 @@ from meanfield.sweep.__main__ import (
     cluster_of,
     described,
     fill,
-    guarded,
     said,
     summary,
 )
 from meanfield.sweep.grid import Grid
 from meanfield.sweep.store import DONE, Block, Variable, Variables
-from simulate.cli import seeds_of
-from simulate.settings import Training, run_name
-from simulate.train import train
+from meanfield.training import Training
+from simulate.settings import Experiment, Machine, Schedule, seeds_of
 
 HORIZON = 2.0  # epochs of training, in those to the linear closure's onset (T = 2: R = 3/4)
 EVALUATIONS = 60  # of a training, about
 PROBED = 5  # epochs that are trained for the estimate of the time
+GO_ON = "the same command with --resume goes on"
 
 SEED = ("seed",)
 VARIABLES: Variables = {
@@ -63,18 +61,19 @@ VARIABLES: Variables = {
 
 @dataclass(frozen=True)
 class Plan:
-    """How each point is trained. horizon: epochs in units of the linear closure's onset, or None.
+    """How each point is trained.
 
-    given: of Training. folder: where run files go, one that all workers see.
+    given: of Training and Schedule, by name. horizon: epochs in units of the linear closure's
+    onset, or None. folder: where run files go, one that all workers see.
     """
 
     given: dict[str, Any]
     seeds: tuple[int, ...]
     horizon: float | None
     folder: str
-    device: str
+    machine: Machine
 
-    def training(self, parameters: Parameters) -> Training:
+    def experiment(self, parameters: Parameters) -> Experiment:
         """Return the training of one point."""
         given = dict(self.given)
         if self.horizon is not None:
@@ -82,15 +81,15 @@ class Plan:
             onset = math.exp(locked.log_t) / parameters.lr
             given["train_epochs"] = max(1, math.ceil(self.horizon * onset))
         given.setdefault("eval_every", max(1, given["train_epochs"] // EVALUATIONS))
-        return Training(**given)
+        return Experiment.of(self.seeds, **{**dict(parameters.items()), **given})
 
 
-def plan(grid: Grid, folder: Path, device: str) -> Plan:
+def plan(grid: Grid, folder: Path, device: str | None) -> Plan:
     """Return how the grid is trained; ParameterError on what cannot be."""
     given = dict(grid.training)
     seeds = given.pop("seeds", "0:4")
     horizon = given.pop("horizon", None if "train_epochs" in given else HORIZON)
-    known = [field.name for field in fields(Training)]
+    known = [each.name for kind in (Training, Schedule) for each in fields(kind)]
     for name in given:
         if name not in known:
             raise ParameterError(f"[training] has seeds, horizon, {', '.join(known)}, not {name!r}")
@@ -99,16 +98,12 @@ def plan(grid: Grid, folder: Path, device: str) -> Plan:
             raise ParameterError("[training] may have train_epochs or horizon, not both")
         if real("horizon", horizon) <= 0:
             raise ParameterError(f"horizon must be greater than 0, not {horizon!r}")
-    try:
-        chosen = tuple(seeds_of(seeds))
-    except (argparse.ArgumentTypeError, AttributeError, TypeError):
-        raise ParameterError(
-            f'seeds must be text such as "0:8" or "1,5,7", not {seeds!r}'
-        ) from None
     if grid.closure != "linear" or grid.epochs.size:
         raise ParameterError("closure and epochs are for python -m meanfield.sweep; leave them out")
-    result = Plan(given, chosen, horizon, str(folder.resolve()), device)
-    result.training(grid.parameters(*[0] * len(grid.shape)))
+    # a worker trains one point at a time: seeds side by side would get in each other's way
+    machine = Machine(device=device or "auto", threads=1)
+    result = Plan(given, tuple(seeds_of(seeds)), horizon, str(folder.resolve()), machine)
+    result.experiment(grid.parameters(*[0] * len(grid.shape)))
     return result
 
 
@@ -116,14 +111,16 @@ def solve(
     grid: Grid, block: Block, _missing: NDArray[np.bool_], plan: Plan
 ) -> dict[str, NDArray[Any]]:
     """Train one point, or read its run file, and return the variables, a row."""
-    torch.set_num_threads(1)
-    parameters = grid.parameters(*block.start)
-    training = plan.training(parameters)
-    path = Path(plan.folder) / run_name(parameters, training, plan.seeds)
+    from simulate.machine import one_thread  # torch is loaded once the grid is found good
+    from simulate.train import train
+
+    one_thread()
+    experiment = plan.experiment(grid.parameters(*block.start))
+    path = Path(plan.folder) / experiment.file
     if path.exists():
         run = read_run(path)
     else:  # a worker that died left its checkpoint
-        run = train(parameters, training, plan.seeds, path=path, resume=True, device=plan.device)
+        run = train(experiment, machine=plan.machine, path=path, resume=True)
     return row(run)
 
 
@@ -148,26 +145,31 @@ def _logit(R: Any) -> Any:
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
-    result = Parser(
-        prog="python -m simulate.sweep",
-        description="Train the model at every point of a grid; a run file a point, and all onsets "
-        "as a labelled Zarr dataset, sweep.zarr, beside them.",
+    result = command.parser(
+        "python -m simulate.sweep",
+        "Train the model at every point of a grid; a run file a point, and all onsets as a "
+        "labelled\nZarr dataset, sweep.zarr, beside them.",
     )
     result.add_argument(
         "grid", type=Path, metavar="GRID.toml", help="what varies and what is fixed"
     )
-    result.add_argument("--out", type=Path, required=True, metavar="FOLDER",
-                        help="for run files and sweep.zarr; all workers must see it")  # fmt: skip
-    result.add_argument("--device", default="auto", metavar="auto|cpu|cuda")
+    result.add_argument(
+        "--out",
+        type=Path,
+        required=True,
+        metavar="FOLDER",
+        help="for run files and sweep.zarr; all workers must see it",
+    )
+    command.add_fields(result, Machine, ["device"])
     add_options(result)
     return result
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code."""
-    command = parser()
-    options = command.parse_args(argv)
-    return guarded(command, lambda: _sweep(options))
+    sweep = parser()
+    options = sweep.parse_args(argv)
+    return command.run(sweep, lambda: _sweep(options), resume=GO_ON)
 
 
 def _sweep(options: argparse.Namespace) -> int:
@@ -196,32 +198,24 @@ def _sweep(options: argparse.Namespace) -> int:
 
 
 def _estimate(grid: Grid, how: Plan, cluster: workers.Cluster) -> str:
-    """Return about how long it takes: a few epochs of the first point, scaled by the sizes."""
-    first = grid.parameters(*[0] * len(grid.shape))
-    training = how.training(first)
-    short = Training(**{**_given(training), "train_epochs": PROBED, "eval_every": PROBED})
-    train(first, short, how.seeds, device=how.device)  # what is compiled once is not counted
+    """Return about how long it takes: a few epochs of the first point, scaled by the costs."""
+    from simulate.train import train
+
+    first = how.experiment(grid.parameters(*[0] * len(grid.shape)))
+    probe = Schedule(n_test=first.schedule.n_test, train_epochs=PROBED, eval_every=PROBED)
+    short = replace(first, schedule=probe)
+    train(short, machine=how.machine)  # what is compiled once is not counted
     began = time.perf_counter()
-    train(first, short, how.seeds, device=how.device)
-    by_size = (time.perf_counter() - began) / PROBED / _work(first)
-    total, epochs = 0.0, 0
+    train(short, machine=how.machine)
+    by_cost = (time.perf_counter() - began) / short.cost
     rng = np.random.default_rng(0)
-    for _ in range(count := min(grid.size, 50)):
-        point = grid.parameters(*(int(rng.integers(0, n)) for n in grid.shape))
-        trained = how.training(point).train_epochs
-        epochs = max(epochs, trained)
-        total += by_size * _work(point) * trained
-    seconds = total / count * grid.size / cluster.count
-    return f"about {said(seconds)}, trainings of up to {epochs:,} epochs"
-
-
-def _given(training: Training) -> dict[str, Any]:
-    return {field.name: getattr(training, field.name) for field in fields(training)}
-
-
-def _work(parameters: Parameters) -> float:
-    """Return what an epoch costs, up to a factor: rows times logits."""
-    return parameters.T**2 * (parameters.N + 20.0)
+    points = [
+        how.experiment(grid.parameters(*(int(rng.integers(0, size)) for size in grid.shape)))
+        for _ in range(min(grid.size, 50))
+    ]
+    seconds = by_cost * float(np.mean([point.cost for point in points])) * grid.size
+    epochs = max(point.schedule.train_epochs for point in points)
+    return f"about {said(seconds / cluster.count)}, trainings of up to {epochs:,} epochs"
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from meanfield import Parameters
 from meanfield.predict import prediction
 from meanfield.predict.seeds import predict_seeds
 from meanfield.runs.run import Run
-from simulate.settings import Training
+from simulate.settings import Experiment, Machine
 from simulate.train import train
 
 predict = partial(prediction.predict, fluctuations=False)  # of the mean-field loss
@@ -21,8 +21,9 @@ MODEL = Parameters(N=20, T=5, d_head=32, lr=4.0)
 
 @pytest.fixture(scope="module")
 def trained() -> Run:
-    training = Training(n_train=3000, n_test=10, train_epochs=160, eval_every=4)
-    return train(MODEL, training, range(4), dtype="float64")
+    values = {"n_train": 3000, "n_test": 10, "train_epochs": 160, "eval_every": 4}
+    of = Experiment.of(range(4), **{**dict(MODEL.items()), **values})
+    return train(of, machine=Machine(dtype="float64"))
 
 
 def errors(run: Run, *, lr_correction: bool) -> tuple[np.ndarray, np.ndarray]:

@@ -19,7 +19,7 @@ import pytest
 from meanfield import Parameters, predict
 from meanfield.runs.run import CHECKPOINT, read_run
 from simulate import sweep
-from simulate.settings import Training
+from simulate.settings import Experiment
 from simulate.train import train
 
 xarray = pytest.importorskip("xarray")
@@ -59,11 +59,8 @@ def test_every_point_is_the_training_of_its_run_file(tmp_path: Path) -> None:
         for name in ("R", "Q", "S", "rollout_accuracy"):
             assert np.array_equal(point[name], getattr(run, name)[:, -1])
         assert float(point.train_epochs) == 40
-    alone = train(
-        runs[5, 3].parameters,
-        Training(n_train=128, n_test=32, train_epochs=40, eval_every=1),
-        [0, 1],
-    )
+    settings = {"n_train": 128, "n_test": 32, "train_epochs": 40, "eval_every": 1}
+    alone = train(Experiment.of([0, 1], **{**dict(runs[5, 3].parameters.items()), **settings}))
     assert np.allclose(data.R.sel(N=5, T=3), alone.R[:, -1], rtol=1e-5)
 
 
@@ -113,21 +110,21 @@ def test_what_is_trained_is_read_and_what_is_begun_goes_on(
     lost.unlink()
     trained = []
 
-    def noting(*arguments: Any, **options: Any) -> Any:
+    def noting(of: Experiment, **options: Any) -> Any:
         if "path" in options:  # the others tell how long it takes
             trained.append((options["path"].name, options["resume"]))
-        return train(*arguments, **options)
+            assert options["path"].name == of.file
+            assert options["machine"].threads == 1  # the workers are side by side already
+        return train(of, **options)
 
-    monkeypatch.setattr(sweep, "train", noting)
+    monkeypatch.setattr("simulate.train.train", noting)
     assert sweep.main([*written(tmp_path), "--workers", "0"]) == 0
     assert trained == [(lost.name, True)]
     assert dataset(tmp_path).identical(before)
 
 
 def test_seeds_without_an_onset() -> None:
-    p = Parameters(N=4, T=3)
-    short = Training(n_train=64, n_test=16, train_epochs=2, eval_every=1)
-    run = train(p, short, [0, 1])
+    run = train(Experiment.of([0, 1], N=4, T=3, n_train=64, n_test=16, train_epochs=2))
     assert np.all(run.R[:, -1] < 0.5)
     assert sweep.row(run)["onset_epoch"].tolist() == [[math.inf, math.inf]]
     broken = sweep.row(replace(run, diverged={1: 2}))["onset_epoch"]
@@ -140,7 +137,7 @@ MISTAKES = {
     SMALL + "horizon = 2.0\n": "may have train_epochs or horizon, not both",
     SMALL.replace('"0:2"', '"x"'): "seeds must be text",
     SMALL.replace('"0:2"', "3"): "seeds must be text",
-    SMALL.replace("n_test = 32", "n_test = 0"): "n_test must be an integer from 1",
+    SMALL.replace("n_test = 32", "n_test = 0"): "n_test must be between 1 and",
     'closure = "quadratic"\n' + SMALL: "closure and epochs are for python -m meanfield.sweep",
 }
 
