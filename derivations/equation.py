@@ -16,13 +16,15 @@ tests can hand it a wrong statement and see it fail.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import cached_property
 from types import ModuleType
 from typing import TypeAlias
 
 import sympy as sp
+
+from derivations.form import difference, letters, parse
 
 Formula: TypeAlias = sp.Basic
 Step: TypeAlias = tuple[str, Formula]
@@ -67,6 +69,7 @@ class Equation:
     number: the paper's, e.g. ``"15a"``; ``"X2a"`` for results beyond the paper.
     derive: generator of steps, called with the statements of ``follows_from``.
     note: what a reader must know about the reading chosen (ambiguity, convention), or "".
+    shown: the right side as it is to be read, usually the paper's; "" for SymPy's own order.
     """
 
     number: str
@@ -75,6 +78,7 @@ class Equation:
     follows_from: tuple[Equation, ...] = field(repr=False)
     derive: Derivation = field(repr=False)
     note: str = ""
+    shown: str = ""
 
     @cached_property
     def steps(self) -> tuple[Step, ...]:
@@ -91,6 +95,16 @@ class Equation:
         if not isinstance(statement, sp.Eq):
             raise TypeError(f"equation ({self.number}) ends with {statement!r}, not with an Eq")
         return statement
+
+    @cached_property
+    def form(self) -> sp.Eq:
+        """The statement as it is shown, proven to be what was derived; CheckFailed if it is not."""
+        if not self.shown:
+            return self.statement
+        right = parse(self.shown, letters(self.statement.rhs))
+        found = difference(right, self.statement.rhs)
+        require(not found, f"({self.number}) is not shown as derived, {self.shown}: {found}")
+        return sp.Eq(self.statement.lhs, right, evaluate=False)
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,6 +136,14 @@ def equation(
         return Equation(number, title, status, follows_from, derive, note)
 
     return build
+
+
+def shown(form: str) -> Callable[[Equation], Equation]:
+    """Decorator above ``equation``: the form in which its right side is shown and generated.
+
+    form: text in the letters of the statement, as ``derivations.form`` reads it.
+    """
+    return lambda equation: replace(equation, shown=form)
 
 
 def check(*covers: Equation, kind: Kind, says: str) -> Callable[[Callable[..., str]], Check]:

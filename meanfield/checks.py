@@ -21,7 +21,8 @@ def option(default: Any, says: str, **metadata: Any) -> Any:
     """Return a dataclass field that checks itself and that a command line can offer.
 
     says: what it is, for --help. metadata: least, most, above: its range; choices: the names it may
-    have; unless: what it is unless given, in words, where that is no plain default; metavar.
+    have; unless: what it is unless given, in words, where that is no plain default; metavar; flag,
+    also: its name on a command line where that is another, and further ones.
     """
     return field(default=default, metadata={"says": says, **metadata})
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import fields
 from typing import Any, NoReturn
 
 from meanfield.errors import MISTAKES
 
-INTERRUPTED = 130  # exit code after Ctrl-C, as shells have it
+INTERRUPTED, PIPE_CLOSED = 130, 141  # exit codes, as shells have them
 EXTRAS = {"torch": "simulate"}  # libraries that not everybody has, by the extra that installs them
 
 
@@ -49,38 +50,72 @@ def number(text: str) -> float:
         raise argparse.ArgumentTypeError(f"must be a number, not {text!r}") from None
 
 
+def names(text: str) -> list[str]:
+    """Return an argument as the names between its commas."""
+    return text.split(",")
+
+
 TYPES: dict[str, Callable[[str], Any]] = {"int": integer, "float": number, "str": str}
 
 
 def add_fields(
     to: argparse._ActionsContainer,
     kind: Any,
-    names: Iterable[str] | None = None,
+    only: Iterable[str] | None = None,
     *,
     defaults: bool = True,
 ) -> None:
     """Add an option for each field of a dataclass that has one (see ``checks.option``).
 
-    names: those wanted, in this order; all unless given. defaults: whether --help names them. An
+    only: those wanted, in this order; all unless given. defaults: whether --help names them. An
     option that is not given is None.
     """
     known = {each.name: each for each in fields(kind) if "says" in each.metadata}
-    for name in known if names is None else names:
+    for name in known if only is None else only:
         each, about = known[name], known[name].metadata
         unless = about.get("unless", each.default)
-        told = f" (default: {unless})" if defaults and unless is not None else ""
-        flag, said = f"--{name.replace('_', '-')}", about["says"] + told
+        plain = f"{unless:g}" if isinstance(unless, float) else unless
+        default = f" (default: {plain})" if defaults and unless not in (None, False) else ""
+        flags = [
+            f"--{each}".replace("_", "-")
+            for each in (about.get("flag", name), *about.get("also", ()))
+        ]
+        text = about["says"] + default
         if each.type == "bool":
-            to.add_argument(flag, action=argparse.BooleanOptionalAction, default=None, help=said)
+            action: Any = argparse.BooleanOptionalAction if each.default else _Yes
+            to.add_argument(*flags, dest=name, action=action, default=None, help=text)
+            continue
+        if str(each.type).startswith("tuple"):  # given once or several times
+            to.add_argument(
+                *flags, dest=name, action="append", metavar=about["metavar"], help=about["says"]
+            )
             continue
         metavar = "|".join(about["choices"]) if "choices" in about else about.get("metavar")
-        to.add_argument(flag, type=TYPES[str(each.type)], metavar=metavar, help=said)
+        of_type = TYPES[str(each.type).removesuffix(" | None")]
+        to.add_argument(*flags, dest=name, type=of_type, metavar=metavar, help=text)
+
+
+class _Yes(argparse.Action):
+    """An option that says True; None if it is not given."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str, **kwargs: Any) -> None:
+        super().__init__(option_strings, dest, nargs=0, **kwargs)
+
+    def __call__(
+        self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, *_: object
+    ) -> None:
+        setattr(namespace, self.dest, True)
 
 
 def given(options: argparse.Namespace, kind: Any) -> dict[str, Any]:
     """Return the options that were given of a dataclass's fields, by name."""
-    names = (each.name for each in fields(kind) if hasattr(options, each.name))
-    return {name: getattr(options, name) for name in names if getattr(options, name) is not None}
+    offered = (each.name for each in fields(kind) if hasattr(options, each.name))
+    values = {name: getattr(options, name) for name in offered}
+    return {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in values.items()
+        if value is not None
+    }
 
 
 def run(command: argparse.ArgumentParser, work: Callable[[], int], *, resume: str = "") -> int:
@@ -90,13 +125,18 @@ def run(command: argparse.ArgumentParser, work: Callable[[], int], *, resume: st
     can go on later.
     """
     try:
-        return work()
+        code = work()
+        sys.stdout.flush()
+        return code
     except MISTAKES as error:
         command.error(str(error))
     except ModuleNotFoundError as error:
         if error.name not in EXTRAS:
             raise
         command.error(f'needs {error.name}: pip install --editable ".[{EXTRAS[error.name]}]"')
+    except BrokenPipeError:  # who read the output has gone: what is left of it goes nowhere
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return PIPE_CLOSED
     except KeyboardInterrupt:
         more = f"; {resume}" if resume else ""
         print(f"{command.prog}: interrupted{more}", file=sys.stderr)

@@ -14,12 +14,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from meanfield import generated
 from meanfield.checks import check_array, check_field, option, require
 from meanfield.errors import ParameterError
 
 Array = NDArray[np.float64]
 
-SPACINGS = ("power", "linear")
+FREQUENCIES = {"power": generated.power_frequency, "linear": generated.linear_frequency}
+SPACINGS = tuple(FREQUENCIES)
 LARGEST_SIZE = 10**9  # of N, K and T: their products stay exact enough in float64
 LARGEST_HEAD = 10**6  # of d_head: one frequency is kept for each RoPE plane
 LARGEST_LISTED = 18  # of N: beyond, N! exceeds any K that is allowed
@@ -53,7 +55,7 @@ class Parameters:
     rope_spacing: str = option("power", "how the frequencies are spaced", choices=SPACINGS)
     lr: float = option(2.0, "learning rate", above=0)
     qk_variance: float = option(
-        1 / 3,
+        float(generated.uniform_variance(1.0)),  # of nn.Linear(1, d_head) without bias
         "variance of query and key entries at the start",
         above=0,
         metavar="VAR",
@@ -102,7 +104,7 @@ class Parameters:
     @property
     def w_variance(self) -> float:
         """Variance of the entries of W at the start."""
-        return self.w_init**2 / 3
+        return float(generated.uniform_variance(self.w_init))
 
     def to_json(self) -> str:
         """Return the canonical JSON: every field, keys sorted, no blanks."""
@@ -140,10 +142,7 @@ def rope_frequency(plane: Any, *, d_head: Any, rope_theta: Any, rope_spacing: st
     "power": rope_theta^(-2r/d_head), the usual law. "linear": 1 - (1 - 1/rope_theta) 2r/d_head.
     Both start at 1 and step towards 1/rope_theta, which r = d_head/2 would reach.
     """
-    fraction = 2 * plane / d_head
-    if rope_spacing == "power":
-        return rope_theta ** (-fraction)
-    return 1 - (1 - 1 / rope_theta) * fraction
+    return FREQUENCIES[rope_spacing](plane, d_head, rope_theta)
 
 
 def parameter_arrays(**given: Any) -> dict[str, Array]:

@@ -15,7 +15,16 @@ from dataclasses import replace
 
 import sympy as sp
 
-from derivations.equation import Kind, Status, Step, check, equation, require, tested_with_torch
+from derivations.equation import (
+    Kind,
+    Status,
+    Step,
+    check,
+    equation,
+    require,
+    shown,
+    tested_with_torch,
+)
 from derivations.models.rotary_head import (
     STEP,
     Complex,
@@ -194,6 +203,7 @@ def product_flow(weight_flow: sp.Eq, plane_product: sp.Eq, plane_size: sp.Eq) ->
     )
 
 
+@shown("4*F*(Hprime[r]*pprime[r] + Hprimeprime[r]*pprimeprime[r])")
 @equation(
     "X5g", "Flow of the sizes", status=BEYOND, follows_from=(weight_flow, plane_product, plane_size)
 )
@@ -217,6 +227,7 @@ def conserved_imbalance(weight_flow: sp.Eq, plane_product: sp.Eq) -> Iterator[St
     yield "So this stays what it was at the start", sp.Eq(imbalance[r], difference)
 
 
+@shown("sqrt(I[r]**2 + 4*(pprime[r]**2 + pprimeprime[r]**2))")
 @equation(
     "X5i",
     "Size from the conserved imbalance",

@@ -30,7 +30,7 @@ from derivations.beyond.attention_flow import (
     state_of,
     velocity,
 )
-from derivations.equation import Kind, Status, Step, check, equation, require
+from derivations.equation import Kind, Status, Step, check, equation, require, shown
 from derivations.models.rotary_head import STEP, Head, Real, exact, mp, random_heads
 from derivations.models.sums import numbers
 from derivations.paper.attention import (
@@ -202,6 +202,7 @@ def products_in_steps(
     yield "Velocity of half a step back, chain rule now", sp.Eq(pair(p_re_dot, p_im_dot), closed)
 
 
+@shown("-eta*F*F_b*(Hprime[r]*H_bprime[r] + Hprimeprime[r]*H_bprimeprime[r])*I[r]")
 @equation(
     "X7f",
     "Imbalance in steps",

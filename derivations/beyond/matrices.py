@@ -9,7 +9,7 @@ from fractions import Fraction
 import sympy as sp
 
 from derivations.beyond.solution import U_0, V_0
-from derivations.equation import Kind, Step, check, equation, require
+from derivations.equation import Kind, Step, check, equation, require, shown
 from derivations.models.enumeration import SmallModel, small_model
 from derivations.models.sums import contract, n_prime, over
 from derivations.paper.definitions import expectation, training_loss, y_right
@@ -77,6 +77,7 @@ def column_sums(logic_update: sp.Eq) -> Iterator[Step]:
     )
 
 
+@shown("g/(K*(N - 1))*R")
 @equation(
     "X4a", "The heuristic and the retrieval part", status=BEYOND, follows_from=(logic_update,)
 )
@@ -110,6 +111,7 @@ def projected_on(
     return sp.simplify(overlap.xreplace(permutation_sums(overlap_with_all)).subs(c_1, relation.rhs))
 
 
+@shown("(1 - c_2)*u")
 @equation(
     "X4c",
     "Gap by the retrieval part",
@@ -130,6 +132,7 @@ def gap_by_retrieval_part(
     )
 
 
+@shown("(1 + (K - 1)*c_2 - K/N)*v")
 @equation(
     "X4d",
     "Total by the heuristic",

@@ -20,7 +20,7 @@ from derivations.beyond.solution import (
     linear_retrieval_by_gap,
     total_by_gap,
 )
-from derivations.equation import Kind, Step, check, equation, require
+from derivations.equation import Kind, Step, check, equation, require, shown
 from derivations.paper.attention_closures import linear_rate, phi
 from derivations.paper.dynamics import BEYOND, U, V, kappa, rate, rate_constant
 from derivations.paper.regimes import start_of_retrieval
@@ -32,6 +32,7 @@ exponent_N, exponent_K = sp.symbols("a_N a_K", real=True)
 exponent_both = sp.Symbol("a", real=True)
 
 
+@shown("Integral(1/(1 - (1 - 1/T)*exp(-x**2/2)), (x, 0, sqrt(2*log(2*(1 - 1/T)))))")
 @equation(
     "X9a",
     "V at the onset, in units of 1/sqrt(kappa)",
@@ -53,6 +54,7 @@ def onset_total(
     yield "V = int dU/R", sp.Eq(h, sp.Integral(1 / along, (x, 0, sp.sqrt(squared))))
 
 
+@shown("N*K*h/sqrt(gamma*(N - 1)*(K - 1))")
 @equation(
     "X9b",
     "Onset while the margin is small, linear closure",
@@ -111,6 +113,7 @@ def onset_total_many_actions(onset_total: sp.Eq) -> Iterator[Step]:
     yield "So h grows like the root of T", sp.Eq(ratio, sp.sqrt(2) * whole)
 
 
+@shown("pi*N*K/(2*sqrt(sigma2*(N - 1)*(K - 1)))")
 @equation(
     "X9g",
     "Onset while the margin is small, many actions",

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import sympy as sp
 
 from derivations.beyond import attention_flow, finite_steps
@@ -15,12 +18,10 @@ from derivations.beyond.attention_flow import (
     size,
 )
 from derivations.beyond.finite_steps import F_back, H_back_im, H_back_re
-from derivations.code.closed_system import MODEL_LINES, missing, through_logit
-from derivations.code.numpy import Written
+from derivations.code.written import Line, Written, prove, shape
 from derivations.equation import Equation, require
-from derivations.paper import dynamics, loss
 from derivations.paper.attention import key, query
-from derivations.symbols import C, F, K, N, Q, R, S, d, eta, omega, r, sigma2
+from derivations.symbols import F, d, eta, omega, r, sigma2
 
 frequency = sp.Symbol("omega", real=True)
 ENTRIES = {  # an entry of plane r: the array argument of all of them
@@ -49,9 +50,45 @@ SLOPE = [ENTRIES[H_re[r]], ENTRIES[H_im[r]]]
 SLOPE_BACK = [ENTRIES[H_back_re[r]], ENTRIES[H_back_im[r]]]
 
 
-def of_planes(name: str, says: str, equation: Equation, *arguments: sp.Symbol) -> Written:
+def planes() -> list[Written]:
+    """Variables of a plane, their start, their flow, and what a finite learning rate changes."""
+    _, waves = attention_flow.retrieval_by_plane.steps[0]  # how a logit depends on p_r
+    by_logit = tuple(by_plane(attention_flow.at_distance(wave)) for wave in waves)
+    return [
+        Written(
+            "plane_waves",
+            "Derivatives of the attention logit at offset m in (p_re, p_im).",
+            (attention_flow.logit_by_plane,),
+            (frequency, offset, d),
+            proven(("cos(omega*m)/sqrt(d)", "-sin(omega*m)/sqrt(d)"), by_logit),
+        ),
+        *variables(),
+        *start(),
+        *flow(),
+        *steps(),
+    ]
+
+
+def of_planes(
+    name: str,
+    says: str,
+    equation: Equation,
+    form: str | tuple[str, ...],
+    *arguments: sp.Symbol,
+    lines: Sequence[Line] = (),
+) -> Written:
     """An equation's right side, plane r for all of them; a pair becomes a tuple."""
-    return Written(name, says, (equation,), arguments, by_plane(equation.statement.rhs))
+    right = by_plane(equation.statement.rhs)
+    return Written(
+        name, says, (equation,), arguments, proven(form, right, lines=lines), tuple(lines)
+    )
+
+
+def proven(form: str | tuple[str, ...], plain: Any, *, lines: Sequence[Line] = ()) -> Any:
+    """A form, or one for each part of a pair."""
+    if isinstance(form, str):
+        return prove(form, plain, lines=lines)
+    return tuple(prove(one, part, lines=lines) for one, part in zip(form, plain, strict=True))
 
 
 def by_plane(right: sp.Basic) -> sp.Expr | tuple[sp.Expr, ...]:
@@ -61,89 +98,125 @@ def by_plane(right: sp.Basic) -> sp.Expr | tuple[sp.Expr, ...]:
     return tuple(named) if isinstance(named, sp.MatrixBase) else named
 
 
-def planes() -> list[Written]:
-    """Variables of a plane, their start and their flow."""
-    _, waves = attention_flow.retrieval_by_plane.steps[0]  # how a logit depends on p_r
-    by_logit = tuple(attention_flow.at_distance(wave) for wave in waves)
+def named_line(name: str, form: str) -> Line:
+    """A part of a formula by its name."""
+    letters = {symbol.name: symbol for symbol in ENTRIES.values()} | {"F": F, "eta": eta}
+    return sp.Symbol(name, real=True), shape(form, **letters)
+
+
+def variables() -> list[Written]:
+    """Products, imbalance and size of a plane."""
     return [
-        Written(
-            "plane_waves",
-            "Derivatives of the attention logit at offset m in (p_re, p_im).",
-            (attention_flow.logit_by_plane,),
-            (frequency, offset, d),
-            tuple(by_plane(wave) for wave in by_logit),
-        ),
-        of_planes("plane_product", "(p_re, p_im) = q k^*.", attention_flow.plane_product, *WEIGHTS),
         of_planes(
-            "plane_imbalance", "|q|^2 - |k|^2.", attention_flow.conserved_imbalance, *WEIGHTS
+            "plane_product",
+            "(p_re, p_im) = q k^*.",
+            attention_flow.plane_product,
+            ("q_re*k_re + q_im*k_im", "q_im*k_re - q_re*k_im"),
+            *WEIGHTS,
+        ),
+        of_planes(
+            "plane_imbalance",
+            "|q|^2 - |k|^2.",
+            attention_flow.conserved_imbalance,
+            "q_re**2 + q_im**2 - k_re**2 - k_im**2",
+            *WEIGHTS,
         ),
         of_planes(
             "plane_size",
             "|q|^2 + |k|^2.",
             attention_flow.size_from_imbalance,
+            "sqrt(imbalance**2 + 4*(p_re**2 + p_im**2))",
             *PRODUCT,
             IMBALANCE,
         ),
-        of_planes("mean_size", "Mean size at the start.", attention_flow.mean_size, sigma2),
+    ]
+
+
+def start() -> list[Written]:
+    """Moments of the start."""
+    return [
+        of_planes(
+            "mean_size",
+            "Mean size at the start.",
+            attention_flow.mean_size,
+            "4*sigma2",
+            sigma2,
+        ),
         of_planes(
             "product_spread",
             "Variance of p_re, and of p_im, at the start.",
             attention_flow.product_spread,
+            "2*sigma2**2",
             sigma2,
         ),
         of_planes(
-            "size_spread", "Variance of the size at the start.", attention_flow.size_spread, sigma2
+            "size_spread",
+            "Variance of the size at the start.",
+            attention_flow.size_spread,
+            "16*sigma2**2/5",
+            sigma2,
         ),
+    ]
+
+
+def flow() -> list[Written]:
+    """What a plane adds to G, and how its products move."""
+    total = attention_flow.gradient_without_closure
+    return [
         Written(
             "plane_gradient",
             "What a plane adds to G = |grad_q R|^2 + |grad_k R|^2; H is the gradient of R in p.",
-            (attention_flow.gradient_without_closure,),
+            (total,),
             (*SLOPE, SIZE),
-            by_plane(attention_flow.gradient_without_closure.statement.rhs.function),
+            prove("size*(H_re**2 + H_im**2)", by_plane(total.statement.rhs.function)),
         ),
         of_planes(
             "product_rates",
             "Time derivatives of (p_re, p_im) under the drive F.",
             attention_flow.product_flow,
+            ("F*size*H_re", "F*size*H_im"),
             *SLOPE,
             SIZE,
             F,
-        ),
-        Written(
-            "driven_rates",
-            "(F, dQ/dt, dS/dt): the drive on attention and the rates of the logic.",
-            (loss.attention_drive, dynamics.alignment_dynamics, dynamics.off_target_dynamics),
-            (R, missing, Q, S, C, N, K),
-            tuple(
-                through_logit(equation.statement.rhs)
-                for equation in (
-                    loss.attention_drive,
-                    dynamics.alignment_dynamics,
-                    dynamics.off_target_dynamics,
-                )
-            ),
-            MODEL_LINES,
         ),
     ]
 
 
 def steps() -> list[Written]:
     """What a finite learning rate changes."""
+    half = (
+        named_line("step", "eta*F/2"),
+        named_line("square_re", "H_re**2 - H_im**2"),
+        named_line("square_im", "2*H_re*H_im"),
+    )
+    ahead = (
+        named_line("ahead_re", "size - eta*F*(H_re*p_re + H_im*p_im)"),
+        named_line("ahead_im", "-eta*F*(H_re*p_im - H_im*p_re)"),
+    )
     return [
         of_planes(
             "product_back",
             "(p_re, p_im) half a gradient step back.",
             finite_steps.products_back,
+            (
+                "p_re - step*size*H_re + step**2*(square_re*p_re + square_im*p_im)",
+                "p_im - step*size*H_im + step**2*(square_im*p_re - square_re*p_im)",
+            ),
             *PRODUCT,
             *SLOPE,
             SIZE,
             F,
             eta,
+            lines=half,
         ),
         of_planes(
             "product_rates_in_steps",
             "Time derivatives of (p_re, p_im) in steps; F_back, H_back are half a step back.",
             finite_steps.products_in_steps,
+            (
+                "F_back*(H_back_re*ahead_re - H_back_im*ahead_im)",
+                "F_back*(H_back_im*ahead_re + H_back_re*ahead_im)",
+            ),
             *PRODUCT,
             *SLOPE,
             *SLOPE_BACK,
@@ -151,11 +224,13 @@ def steps() -> list[Written]:
             F,
             ENTRIES[F_back],
             eta,
+            lines=ahead,
         ),
         of_planes(
             "imbalance_rate_in_steps",
             "Time derivative of |q|^2 - |k|^2 in steps.",
             finite_steps.imbalance_in_steps,
+            "-eta*F*F_back*imbalance*(H_re*H_back_re + H_im*H_back_im)",
             IMBALANCE,
             *SLOPE,
             *SLOPE_BACK,

@@ -12,7 +12,16 @@ from dataclasses import replace
 import sympy as sp
 from sympy.simplify.fu import TR8
 
-from derivations.equation import Kind, Status, Step, check, equation, require, tested_with_torch
+from derivations.equation import (
+    Kind,
+    Status,
+    Step,
+    check,
+    equation,
+    require,
+    shown,
+    tested_with_torch,
+)
 from derivations.models.rotary_head import (
     STEP,
     Head,
@@ -104,14 +113,43 @@ def rope() -> Iterator[Step]:
     )
 
 
+@shown("b**(-2*r/d)")
 @equation(
     "5b",
     "RoPE frequencies",
     status=Status.DEFINITION,
-    note="The power law; the paper's alternative is a linear grid. Nothing below depends on it.",
+    note="The power law; the paper's alternative is the linear grid (5d). Nothing below depends on "
+    "the law.",
 )
 def frequencies() -> Iterator[Step]:
     yield "From 1 down to nearly 1/b", sp.Eq(omega[r], rope_base ** (-2 * r / d))
+
+
+@shown("1 - (1 - 1/b)*(2*r/d)")
+@equation("5d", "RoPE frequencies on a linear grid", status=Status.DEFINITION)
+def linear_frequencies() -> Iterator[Step]:
+    share = r / (d / 2)
+    yield "Plane r of d/2 has gone this share of the way", share
+    yield (
+        "From 1 down to nearly 1/b in even steps",
+        sp.Eq(omega[r], 1 - (1 - 1 / rope_base) * share),
+    )
+
+
+@check(
+    frequencies,
+    linear_frequencies,
+    kind=Kind.IDENTITY,
+    says="from 1 to 1/b at r = d/2, by a constant ratio or by a constant difference",
+)
+def grids_of_frequencies(power: sp.Eq, linear: sp.Eq) -> str:
+    for law in (power.rhs, linear.rhs):
+        ends = [sp.simplify(law.subs(r, end)) for end in (0, d / 2)]
+        require(ends == [1, 1 / rope_base], f"{law} runs from {ends[0]} to {ends[1]}")
+    ratio = sp.simplify(power.rhs.subs(r, r + 1) / power.rhs)
+    difference = sp.simplify(linear.rhs.subs(r, r + 1) - linear.rhs)
+    require(not ratio.has(r) and not difference.has(r), "the steps are not even")
+    return "ends exact, steps even"
 
 
 @equation("4d", "Attention logit", status=Status.DEFINITION)
@@ -186,6 +224,10 @@ def retrieval_slope(retrieval: sp.Eq, softmax_slope: sp.Eq) -> Iterator[Step]:
     yield "By (67)", sp.Eq(sp.Derivative(R, u[i, j]), share * slope)
 
 
+@shown(
+    "1/T*Sum(A[i, i - T]*(nabla_u[i, i - T] - Sum(A[i, j]*nabla_u[i, j], (j, 1, T))), (i, T "
+    "+ 1, 2*T))"
+)
 @equation("62", "Gradient of the retrieval", follows_from=(retrieval_slope,))
 def retrieval_gradient(retrieval_slope: sp.Eq) -> Iterator[Step]:
     chain = sp.Sum(retrieval_slope.rhs * grad_u[i, j], (j, 1, T))
@@ -260,6 +302,7 @@ def retrieval_flow(weight_step: sp.Eq) -> Iterator[Step]:
     )
 
 
+@shown("-Derivative(L, R)*Sum(Derivative(R, q[r])**2 + Derivative(R, k[r])**2, (r, 0, d - 1))")
 @equation(
     "61",
     "Retrieval driven by the loss",
@@ -299,12 +342,14 @@ def weight_flow(weight_step: sp.Eq) -> Iterator[Step]:
     yield "With the drive F = -dL/dR", sp.Eq(weight_dot, velocity.subs(named))
 
 
+@shown("Sum(Derivative(R, q[r])**2 + Derivative(R, k[r])**2, (r, 0, d - 1))")
 @equation("63", "Attention gradient G", status=Status.DEFINITION)
 def attention_gradient() -> Iterator[Step]:
     squares = sum(sp.Derivative(R, vector[r]) ** 2 for vector in (query, key))
     yield "Squared length of the gradient of R in all weights", sp.Eq(G, sp.Sum(squares, ENTRIES))
 
 
+@shown("g*(N/(N - 1))*((K - 1)/K)*(Q - S)*G")
 @equation(
     "64", "Retrieval dynamics", follows_from=(retrieval_drive, attention_gradient, attention_drive)
 )

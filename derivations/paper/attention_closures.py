@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 import sympy as sp
 
-from derivations.equation import Kind, Status, Step, check, equation, require
+from derivations.equation import Kind, Status, Step, check, equation, require, shown
 from derivations.models.rotary_head import (
     Head,
     Real,
@@ -65,6 +65,7 @@ def resultant(function: type[sp.Function]) -> sp.Expr:
     return sp.Sum(function(omega[r] * j), (j, 1, T)) / T
 
 
+@shown("1 - (1/T*Sum(cos(omega[r]*j), (j, 1, T)))**2 - (1/T*Sum(sin(omega[r]*j), (j, 1, T)))**2")
 @equation(
     "14a",
     "Form factor",
@@ -80,6 +81,7 @@ def form_factor() -> Iterator[Step]:
     yield "What it lacks to 1", sp.Eq(phi[r], 1 - length)
 
 
+@shown("1 - (sin(T*omega[r]/2)/(T*sin(omega[r]/2)))**2")
 @equation("14b", "Form factor, closed", follows_from=(form_factor,))
 def form_factor_closed(form_factor: sp.Eq) -> Iterator[Step]:
     z = sp.Symbol("z")
@@ -113,6 +115,7 @@ def in_half_angle(expr: sp.Expr) -> sp.Expr:
     return sp.factor(expr.replace(sp.cos, lambda angle: squared_sine.subs(half, angle / 2)))
 
 
+@shown("4/T**2*Sum((T - m)*sin(m*omega[r]/2)**2, (m, 1, T - 1))")
 @equation(
     "14c",
     "Form factor, a positive sum",
@@ -166,6 +169,7 @@ def form_factor_series(order: int) -> sp.Expr:
 # --- the exchangeable ansatz ---------------------------------------------------------------------
 
 
+@shown("R*KroneckerDelta(j, i - T) + (1 - R)/(T - 1)*(1 - KroneckerDelta(j, i - T))")
 @equation("70a", "Exchangeable ansatz", status=CLOSURE, follows_from=(row_sum,))
 def exchangeable_ansatz(row_sum: sp.Eq) -> Iterator[Step]:
     rest = sp.Symbol("rest")
@@ -229,6 +233,10 @@ def _by_resultant(term: sp.Expr) -> sp.Expr:
     return sp.expand(term)
 
 
+@shown(
+    "(T/(T - 1))**2*(R**2*(1 - R)**2/d)*Sum(phi[r]**2*(q[r]**2 + q[r + d/2]**2 + k[r]**2 "
+    "+ k[r + d/2]**2), (r, 0, d/2 - 1))"
+)
 @equation("70", "G under the ansatz", follows_from=(quadratic_form, matrix_M_ansatz))
 def gradient_ansatz(quadratic_form: sp.Eq, matrix_M_ansatz: sp.Eq) -> Iterator[Step]:
     yield (
@@ -267,6 +275,7 @@ def mean_quadratic_form() -> Iterator[Step]:
     )
 
 
+@shown("4*sigma2/d*Sum(Mcos[r]**2 + Msin[r]**2, (r, 0, d/2 - 1))")
 @equation("73a", "Mean of G", follows_from=(quadratic_form, mean_quadratic_form))
 def mean_gradient(quadratic_form: sp.Eq, mean_quadratic_form: sp.Eq) -> Iterator[Step]:
     (total,) = quadratic_form.rhs.atoms(sp.Sum)
@@ -298,6 +307,7 @@ def mean_gradient(quadratic_form: sp.Eq, mean_quadratic_form: sp.Eq) -> Iterator
     )
 
 
+@shown("4*sigma2/(d*T**2)*Sum(phi[r]**2, (r, 0, d/2 - 1))")
 @equation("73", "G at initialisation", follows_from=(mean_gradient, matrix_M_ansatz))
 def initial_gradient(mean_gradient: sp.Eq, matrix_M_ansatz: sp.Eq) -> Iterator[Step]:
     under_ansatz = in_planes(mean_gradient.rhs, matrix_M_ansatz)
@@ -311,6 +321,7 @@ def initial_gradient(mean_gradient: sp.Eq, matrix_M_ansatz: sp.Eq) -> Iterator[S
 # --- the closures --------------------------------------------------------------------------------
 
 
+@shown("4*sigma2/d*(T/(T - 1))**2*Sum(phi[r]**2, (r, 0, d/2 - 1))")
 @equation("70b", "Rate of the quadratic closure", follows_from=(mean_gradient, matrix_M_ansatz))
 def quadratic_rate(mean_gradient: sp.Eq, matrix_M_ansatz: sp.Eq) -> Iterator[Step]:
     under_ansatz = in_planes(mean_gradient.rhs, matrix_M_ansatz)
@@ -320,6 +331,7 @@ def quadratic_rate(mean_gradient: sp.Eq, matrix_M_ansatz: sp.Eq) -> Iterator[Ste
     yield "The rate is the factor in front", sp.Eq(g0, constant)
 
 
+@shown("g_0*R**2*(1 - R)**2")
 @equation(
     "71b",
     "Quadratic closure",
@@ -336,6 +348,7 @@ def quadratic_closure(gradient_ansatz: sp.Eq, quadratic_rate: sp.Eq) -> Iterator
     )
 
 
+@shown("gamma*R*(1 - R)")
 @equation(
     "71a",
     "Linear closure",
@@ -351,6 +364,7 @@ def linear_closure() -> Iterator[Step]:
     )
 
 
+@shown("T**2/(T - 1)*Gamma_0")
 @equation(
     "71", "Rate of the linear closure, matched", status=CLOSURE, follows_from=(linear_closure,)
 )
@@ -360,6 +374,7 @@ def matched_rate(linear_closure: sp.Eq) -> Iterator[Step]:
     yield "Solve for the rate", sp.Eq(gamma, sp.solve(at_start - Gamma_0, gamma)[0])
 
 
+@shown("4*sigma2/(d*(T - 1))*Sum(phi[r]**2, (r, 0, d/2 - 1))")
 @equation(
     "14",
     "Rate of the linear closure",

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import sympy as sp
 
-from derivations.equation import Kind, Status, Step, check, equation, require
+from derivations.equation import Kind, Status, Step, check, equation, require, shown
 from derivations.models.enumeration import Arrays, Entries, SmallModel, small_models
 from derivations.models.sums import (
     average_over_action,
@@ -211,6 +211,7 @@ def averaged_over_actions(averaged_over_state: sp.Eq) -> Iterator[Step]:
     )
 
 
+@shown("S + (Q - S)/K + (1 - 1/K)*(Q - S)*A[i, i - T]")
 @equation(
     "34",
     "Right logit in Q and S",
@@ -232,6 +233,7 @@ def right_logit_in_overlaps(
     )
 
 
+@shown("(A[i, i - T] + (1 - A[i, i - T])/K)*Q + (1 - A[i, i - T])*(1 - 1/K)*S")
 @equation("35", "Right logit, ordered by Q and S", follows_from=(right_logit_in_overlaps,))
 def right_logit_ordered(right_logit_in_overlaps: sp.Eq) -> Iterator[Step]:
     yield (
@@ -248,6 +250,7 @@ def by_overlap(logit: sp.Expr, retrieval: sp.Expr) -> sp.Expr:
     return (retrieval + missed * share_Q) * Q + missed * share_S * S
 
 
+@shown("(R + (1 - R)/K)*Q + (1 - R)*(1 - 1/K)*S")
 @equation(
     "36",
     "Mean right logit",
@@ -262,6 +265,7 @@ def right_logit_in_R(right_logit_ordered: sp.Eq) -> Iterator[Step]:
     )
 
 
+@shown("(R + (1 - R)/K)*Q + (1 - R)*(1 - 1/K)*S")
 @equation("11", "Mean right logit", follows_from=(right_logit_ordered, retrieval))
 def mean_correct_logit(right_logit_ordered: sp.Eq, retrieval: sp.Eq) -> Iterator[Step]:
     predictors = (i, T + 1, 2 * T)
@@ -463,6 +467,7 @@ def mean_other_logit(other_logit_by_sum: sp.Eq, mean_correct_logit: sp.Eq) -> It
     yield "In short", other_logit_by_sum
 
 
+@shown("(N*y_c - C)/(N - 1)")
 @equation("12b", "Margin", follows_from=(mean_other_logit,))
 def margin(mean_other_logit: sp.Eq) -> Iterator[Step]:
     yield (

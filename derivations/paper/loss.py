@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import sympy as sp
 
-from derivations.equation import Kind, Status, Step, check, equation, require
+from derivations.equation import Kind, Status, Step, check, equation, require, shown
 from derivations.paper.definitions import logsumexp, training_loss, y_right
 from derivations.paper.logits import margin, mean_correct_logit
 from derivations.symbols import C, Delta, F, K, L, N, Q, R, S, g, i, y_c, y_o
@@ -14,6 +14,7 @@ from derivations.symbols import C, Delta, F, K, L, N, Q, R, S, g, i, y_c, y_o
 p_right = sp.Symbol("p_c", positive=True)  # probability of the right state under mean logits
 
 
+@shown("log(1 + (N - 1)*exp(-Delta))")
 @equation(
     "10",
     "Mean-field loss",
@@ -39,6 +40,7 @@ def mean_field_loss(training_loss: sp.Eq) -> Iterator[Step]:
     yield "Take the right logit out of the logarithm", sp.Eq(L, sp.log(pulled_out))
 
 
+@shown("(N - 1)*exp(-Delta)/(1 + (N - 1)*exp(-Delta))")
 @equation("43", "Error signal", follows_from=(mean_field_loss,))
 def error_signal(mean_field_loss: sp.Eq) -> Iterator[Step]:
     loss = mean_field_loss.rhs.subs(Delta, y_c - y_o)
@@ -60,6 +62,7 @@ def error_slope(error_signal: sp.Eq) -> Iterator[Step]:
     yield "Logistic, as for any softmax", sp.Eq(sp.Derivative(g, Delta), -g * sp.factor(-in_g / g))
 
 
+@shown("g*(N/(N - 1))*((K - 1)/K)*(Q - S)")
 @equation(
     "61b",
     "Drive on attention",

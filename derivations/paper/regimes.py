@@ -11,7 +11,7 @@ from fractions import Fraction
 import sympy as sp
 
 from derivations.beyond.solution import solved
-from derivations.equation import Kind, Status, Step, check, equation, require
+from derivations.equation import Kind, Status, Step, check, equation, require, shown
 from derivations.models.enumeration import small_model
 from derivations.models.sums import contract
 from derivations.paper.definitions import alignment, off_target, retrieval
@@ -76,6 +76,7 @@ def guessing(error_signal: sp.Eq) -> sp.Expr:
     return sp.simplify(error_signal.rhs.subs(Delta, 0))
 
 
+@shown("Q_0 + (N - 1)/(N**2*K)*(1/T + (1 - 1/T)/K)*t")
 @equation(
     "78a",
     "Early growth of Q",
@@ -86,6 +87,7 @@ def early_alignment(growth: sp.Eq, error_signal: sp.Eq, start: sp.Eq) -> Iterato
     yield from early_overlap(growth, error_signal, start, Q, Q_0)
 
 
+@shown("S_0 + (N - 1)/(N**2*K)*((1 - 1/T)/K)*t")
 @equation(
     "78b",
     "Early growth of S",
@@ -106,6 +108,7 @@ def early_overlap(
     yield "Integrate", sp.Eq(overlap, start + sp.factor(sp.integrate(rate, (t, 0, t))))
 
 
+@shown("(N - 1)/(N**2*K*T)*t")
 @equation("79", "Early gap", follows_from=(early_alignment, early_off_target))
 def early_gap(early_alignment: sp.Eq, early_off_target: sp.Eq) -> Iterator[Step]:
     difference = early_alignment.rhs - early_off_target.rhs
@@ -114,6 +117,7 @@ def early_gap(early_alignment: sp.Eq, early_off_target: sp.Eq) -> Iterator[Step]
     yield "From equal overlaps the gap grows linearly", sp.Eq(Q - S, gained)
 
 
+@shown("N*K*sqrt(2*T/(gamma*(N - 1)*(K - 1)))")
 @equation(
     "81c",
     "Time scale of the onset",
@@ -129,6 +133,7 @@ def onset_time_scale(linear_growth: sp.Eq, early_gap: sp.Eq, error_signal: sp.Eq
     yield "Written as 2 t/tau^2", sp.Eq(tau, sp.sqrt(sp.factor(square)))
 
 
+@shown("2*t/tau**2*R")
 @equation(
     "80",
     "Onset, leading order in R",
@@ -145,6 +150,7 @@ def onset_growth(
     yield "In units of the time scale (81c)", sp.Eq(R_dot, ratio * R * t / tau**2)
 
 
+@shown("1/T*exp(t**2/tau**2)")
 @equation(
     "81",
     "Onset of attention learning",
@@ -157,6 +163,7 @@ def onset(onset_growth: sp.Eq, start: sp.Eq) -> Iterator[Step]:
     yield "A Gaussian rise", sp.Eq(R, sp.dsolve(flow, ics={retrieval(0): start.rhs}).rhs)
 
 
+@shown("1/(1 + (T - 1)*exp(-t**2/tau**2))")
 @equation(
     "81b",
     "Onset, saturation kept",

@@ -11,26 +11,16 @@ import mpmath
 import sympy as sp
 from sympy.codegen.cfunctions import expm1, log1p
 
-from derivations.equation import Kind, Status, Step, check, equation, require
+from derivations.equation import Kind, Status, Step, check, equation, require, shown
 from derivations.models.enumeration import SmallModel, small_models
 from derivations.models.sampling import agreement
 from derivations.models.sums import contract, over
 from derivations.paper.definitions import expectation, state
 from derivations.paper.logits import margin, mean_other_logit
-from derivations.symbols import Delta, N, T, m, n, step, y_c, y_o
+from derivations.symbols import Delta, N, Phi, T, m, n, step, y_c, y_o
 
 delta = sp.KroneckerDelta
 BEYOND, DEFINITION = Status.BEYOND, Status.DEFINITION
-
-
-class Phi(sp.Function):
-    """Distribution function of a standard normal variable, see (90b)."""
-
-    nargs = 1
-
-    def fdiff(self, argindex: int = 1) -> sp.Expr:
-        """Return the density, its derivative."""
-        return density(self.args[0], sp.Integer(0), sp.Integer(1))
 
 
 class Conditional(sp.Function):
@@ -221,6 +211,7 @@ def geometric_sum(solved_recursion: sp.Eq) -> Iterator[Step]:
     yield "With a and b", sp.Eq(rollout_right, summed.subs(retained, accuracy - recovery))
 
 
+@shown("1/N + (1 - 1/N)*((N*a - 1)/(N - 1))**T")
 @equation("18", "Rollout accuracy", follows_from=(geometric_sum, chance_recovery))
 def rollout_accuracy(geometric_sum: sp.Eq, chance_recovery: sp.Eq) -> Iterator[Step]:
     power = (accuracy - recovery) ** T
@@ -240,6 +231,7 @@ def rollout_accuracy(geometric_sum: sp.Eq, chance_recovery: sp.Eq) -> Iterator[S
     )
 
 
+@shown("(1 - 1/N)*(1 - (1 - N*e/(N - 1))**T)")
 @equation(
     "18b",
     "Rollout error",
@@ -279,6 +271,7 @@ def right_is_largest() -> Iterator[Step]:
     )
 
 
+@shown("Integral(exp(-(x - y_o)**2/(2*sigma_o**2))/(sqrt(2*pi)*sigma_o), (x, -oo, y))")
 @equation(
     "88b",
     "Distribution of another logit",
@@ -292,6 +285,9 @@ def other_distribution() -> Iterator[Step]:
     )
 
 
+@shown(
+    "Integral(exp(-(y - y_c)**2/(2*sigma_c**2))/(sqrt(2*pi)*sigma_c)*F_o(y)**(N - 1), (y, -oo, oo))"
+)
 @equation("89", "Condition on the right logit", follows_from=(right_is_largest, other_distribution))
 def conditioned(right_is_largest: sp.Eq, other_distribution: sp.Eq) -> Iterator[Step]:
     (all_beaten,) = right_is_largest.rhs.args
@@ -310,6 +306,7 @@ def conditioned(right_is_largest: sp.Eq, other_distribution: sp.Eq) -> Iterator[
     )
 
 
+@shown("(1 + erf((y - y_o)/(sqrt(2)*sigma_o)))/2")
 @equation("90", "Distribution of another logit, closed", follows_from=(other_distribution,))
 def closed_distribution(other_distribution: sp.Eq) -> Iterator[Step]:
     standard = other_distribution.rhs.transform((node - y_o) / sigma_o, z)
@@ -319,6 +316,7 @@ def closed_distribution(other_distribution: sp.Eq) -> Iterator[Step]:
     yield "Integrate", sp.Eq(other_cdf(value), sp.expand(closed).subs(w, high))
 
 
+@shown("(1 + erf(w/sqrt(2)))/2")
 @equation("90b", "Standard normal distribution function", status=DEFINITION)
 def standard_distribution() -> Iterator[Step]:
     standard = sp.Integral(density(node, sp.Integer(0), sp.Integer(1)), (node, -sp.oo, w))
@@ -326,6 +324,10 @@ def standard_distribution() -> Iterator[Step]:
     yield "In short", sp.Eq(Phi(w), sp.expand(standard.doit().rewrite(sp.erf)))
 
 
+@shown(
+    "Integral(exp(-x**2)/sqrt(pi)*((1 + erf((y_c - y_o + sqrt(2)*sigma_c*x)/(sqrt(2)"
+    "*sigma_o)))/2)**(N - 1), (x, -oo, oo))"
+)
 @equation(
     "91",
     "Next-token accuracy by error functions",
@@ -352,6 +354,7 @@ def tidy(integral: sp.Integral) -> sp.Integral:
     return sp.Integral(sp.simplify(weight) * rest, *integral.limits)
 
 
+@shown("Integral(exp(-z**2/2)/sqrt(2*pi)*Phi((Delta + sigma_c*z)/sigma_o)**(N - 1), (z, -oo, oo))")
 @equation(
     "17",
     "Next-token accuracy",
@@ -371,6 +374,10 @@ def next_token_accuracy(
     yield "Only the margin y_c - y_o matters", sp.Eq(accuracy, tidy(named.subs(y_c, y_o + Delta)))
 
 
+@shown(
+    "Integral(exp(-z**2/2)/sqrt(2*pi)*(1 - Phi((Delta + sigma_c*z)/sigma_o)**(N "
+    "- 1)), (z, -oo, oo))"
+)
 @equation(
     "17b",
     "Next-token error",
@@ -391,6 +398,10 @@ def next_token_error(next_token_accuracy: sp.Eq) -> Iterator[Step]:
     )
 
 
+@shown(
+    "Integral(exp(-w**2/2)/sqrt(2*pi)*(N - 1)*Phi(w)**(N - 2)*Phi((sigma_o*w "
+    "- Delta)/sigma_c), (w, -oo, oo))"
+)
 @equation(
     "17c",
     "Next-token error by the largest other logit",

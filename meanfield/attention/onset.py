@@ -6,7 +6,6 @@ as a function of R: U^2/2 is the integral of R dR / (kappa G), V and the time fo
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -31,7 +30,7 @@ CHUNK = 2**16  # heads times d_head followed at once: what a cache holds
 
 
 @dataclass(frozen=True)
-class Lock:
+class Onset:
     """What has been gained when R reaches its goal, from U = V = C = 0: numbers, or arrays by head.
 
     U = Q - S, V = Q + (K - 1) S, and the logarithm of the training time, which may leave float64.
@@ -42,46 +41,47 @@ class Lock:
     log_t: Any
 
 
-def goal(T: int) -> float:
+def onset_retrieval(T: int) -> float:
     """Return the R that is judged: the onset 1/2, or 3/4 for T = 2, where R starts at 1/2."""
     return 0.5 if T > 2 else 0.75
 
 
-def softmax_lock(parameters: Parameters) -> Lock:
+def onset_of_softmax(parameters: Parameters) -> Onset:
     """Return how the softmax attention locks on from its mean start.
 
     Raises FlowError if it cannot be followed in reasonable time, as with very few frequencies or
     with very many actions.
     """
     planes = attention.planes(parameters)
-    lock = heads_lock(planes, attention.mean_heads(parameters, np.ones(1)), parameters)
-    if not np.all(np.isfinite(lock.log_t)):
+    found = onset_of_heads(planes, attention.mean_heads(parameters, np.ones(1)), parameters)
+    if not np.all(np.isfinite(found.log_t)):
         raise FlowError(
             f"these {parameters.d_head // 2} RoPE planes tell the {parameters.T} positions apart "
-            f"too poorly for R to be followed to {goal(parameters.T):.2g} in {PANELS * NODES} steps"
+            f"too poorly for R to be followed to {onset_retrieval(parameters.T):.2g} in "
+            f"{PANELS * NODES} steps"
         )
-    return Lock(*(float(values[0]) for values in (lock.U, lock.V, lock.log_t)))
+    return Onset(*(float(values[0]) for values in (found.U, found.V, found.log_t)))
 
 
-def heads_lock(
+def onset_of_heads(
     planes: Planes, heads: Heads, parameters: Parameters, *, count: int | None = None
-) -> Lock:
+) -> Onset:
     """Return how each head, (B, d), locks on; nan where it cannot be followed or starts beyond.
 
     count: panels of the way, PANELS unless given; 1 is enough to compare heads.
     """
     R, missing, _ = attention.retrieval(planes, heads.p)
-    R_end = goal(parameters.T)
+    R_end = onset_retrieval(parameters.T)
     found = np.full((3, len(R)), np.nan)
     below = np.flatnonzero(R_end > R)
     for chunk in np.array_split(below, 1 + below.size * parameters.d_head // CHUNK):
         if chunk.size:
             gradient = partial(_along, planes, Heads(heads.p[chunk], heads.imbalance[chunk]))
             logit_R0 = np.log(R[chunk] / missing[chunk])
-            found[:, chunk] = _lock(
+            found[:, chunk] = _onset(
                 gradient, parameters, logit_R0=logit_R0, R_end=R_end, count=count
             )
-    return Lock(*found)
+    return Onset(*found)
 
 
 def _along(planes: Planes, heads: Heads, logit_R: Array) -> Array:
@@ -90,22 +90,20 @@ def _along(planes: Planes, heads: Heads, logit_R: Array) -> Array:
     return attention.gradients(planes, heads, rows).reshape(logit_R.shape)
 
 
-def closure_lock(closure: Closure, parameters: Parameters, *, R_end: float) -> Lock:
+def onset_of_closure(closure: Closure, parameters: Parameters, *, R_end: float) -> Onset:
     """Return how a closure locks on from R = 1/T, from its own G(R)."""
-    rate, sizes = closures.rate(closure, parameters), (0.0, parameters.N, parameters.K)  # C, N, K
+    rate = closures.rate(closure, parameters)
 
     def gradient(logit_R: Array) -> Array:
-        R = expit(logit_R)
-        d_logit_R = closure.rhs(logit_R, 1.0, 0.0, *sizes, rate)[0]
-        drive = generated.attention_drive(R, 1.0, 0.0, *sizes)
-        return np.asarray(d_logit_R * R * expit(-logit_R) / drive)
+        growth = closure.growth(logit_R, rate)
+        return np.asarray(growth * expit(logit_R) * expit(-logit_R))
 
-    logit_R0 = np.array([-math.log(parameters.T - 1)])
-    found = _lock(gradient, parameters, logit_R0=logit_R0, R_end=R_end)
-    return Lock(*(float(values[0]) for values in found))
+    logit_R0 = logit(generated.nominal_retrieval(np.array([parameters.T])))
+    found = _onset(gradient, parameters, logit_R0=logit_R0, R_end=R_end)
+    return Onset(*(float(values[0]) for values in found))
 
 
-def _lock(
+def _onset(
     gradient: Callable[[Array], Array],
     parameters: Parameters,
     *,
@@ -118,9 +116,8 @@ def _lock(
     rise = (logit(R_end) - logit_R0)[:, None, None]
     x, half = panels.at_points(np.linspace(0.0, 1.0, (count or PANELS) + 1)[None], NODES)
     logit_R = rise * x**2 + logit_R0[:, None, None]  # U starts in proportion to x: smooth in x
-    R, rest = expit(logit_R), expit(-logit_R)
-    # in internal time U' = R, V' = 1 and R' = kappa U G with kappa at rate 1
-    by_x = 2 * rise * x * R**2 * rest / (gradient(logit_R) * generated.kappa(N, K, 1.0))  # of U^2/2
+    R, kappa = expit(logit_R), generated.kappa(N, K, 1.0)
+    by_x = 2 * rise * x * generated.gap_square_slope(logit_R, gradient(logit_R), kappa)
     squares = panels.at_edges(by_x, half)
     with np.errstate(invalid="ignore"):  # panels too wide for by_x, which is positive: nan
         U = np.sqrt(2 * panels.between_edges(by_x, half, squares))

@@ -123,6 +123,12 @@ def _running_back(values: Array) -> Array:
     return np.cumsum(values[..., ::-1], axis=-1)[..., ::-1]
 
 
+def logit_R(planes: Planes, p: Array) -> Array:
+    """Return log R - log(1 - R), exact when either is almost 0; p: (..., d)."""
+    R, missing, _ = retrieval(planes, p)
+    return np.asarray(np.log(R) - np.log(missing))
+
+
 def gradients(planes: Planes, heads: Heads, logit_R: Array) -> Array:
     """Return G = |grad_q R|^2 + |grad_k R|^2 (X5e) where logit R comes to each of these values.
 

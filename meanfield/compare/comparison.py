@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logit
 
-from meanfield.attention import closures
-from meanfield.errors import ParameterError
+from meanfield.checks import one_of
+from meanfield.compare.statistics import Deviation, Lateness, deviation, lateness
+from meanfield.errors import FileError, ParameterError
 from meanfield.predict.prediction import predict
 from meanfield.predict.trajectory import Trajectory
 from meanfield.runs.measured import CURVES, Measured
+from meanfield.start import Start
+from meanfield.theory import Theory
 
 Array = NDArray[np.float64]
 
 STARTS = ("measured", "nominal")
-FLUCTUATIONS = "+fluctuations"
-# What can be held against training: the closures, and what does without one, this also with the
-# fluctuations of the logits in the loss and sampled logits for the accuracies.
-THEORIES = (
-    *closures.CLOSURES,
-    *(f"{name}{more}" for name in closures.ATTENTION for more in ("", FLUCTUATIONS)),
-)
 # An event is a curve's first passage through 1/2, found between two epochs on a scale on which the
 # curve is almost straight there.
 EVENTS: dict[str, tuple[str, Callable[[Any], Any]]] = {
@@ -36,55 +31,16 @@ EVENTS: dict[str, tuple[str, Callable[[Any], Any]]] = {
 BEYOND = 2  # runs' lengths in which theory may reach what training has reached within one
 
 
-@dataclass(frozen=True)
-class Estimate:
-    """A value with its standard error over seeds (nan for a single one), and how many count."""
-
-    value: float
-    error: float
-    seeds: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class Deviation:
-    """Theory minus training of one quantity, over all epochs.
-
-    rms, largest: root mean square and largest size. seed: of a seed's own curve, averaged over
-    seeds; mean: of the curve averaged over seeds.
-    """
-
-    rms_seed: Estimate
-    rms_mean: Estimate
-    largest_seed: Estimate
-    largest_mean: Estimate
-
-
-@dataclass(frozen=True, kw_only=True)
-class Lateness:
-    """How much later an event comes in theory than in training, relative: 0.1 is 10 % late.
-
-    seed: of each seed's own event, averaged over the seeds whose event falls within both curves;
-    spread: its standard deviation over them; mean: of the event of the curve averaged over seeds.
-    None where no event can be compared.
-    """
-
-    seed: Estimate | None
-    spread: float
-    mean: Estimate | None
-
-
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Comparison:
     """One theory, from one kind of start, against the measured curves.
 
-    theory: one of THEORIES. start: "measured", of each seed from its own R, Q, S and C, or
-    "nominal". lr_correction: whether the theory followed gradient steps, or gradient flow.
+    start: "measured", of each seed from what is known of it at epoch 0, or "nominal".
     curves: of the theory at the measured epochs, (B, E) each, by name.
     """
 
-    theory: str
+    theory: Theory
     start: str
-    lr_correction: bool
     curves: dict[str, Array]
     deviations: dict[str, Deviation]
     lateness: dict[str, Lateness]
@@ -92,19 +48,22 @@ class Comparison:
 
 def compare(
     measured: Measured,
+    theory: str | Theory,
     *,
-    theory: str = "linear",
     start: str = "measured",
-    lr_correction: bool = False,
+    flow: bool = False,
 ) -> Comparison:
     """Hold a theory against what was measured.
 
-    theory: one of THEORIES. start: "measured", or "nominal" where the theory has a nominal start.
-    lr_correction: follow gradient steps instead of gradient flow. Raises ParameterError on another
-    theory or start, or if a file does not hold what the theory starts from; and what ``predict``
-    raises.
+    theory: a name, or a Theory, taken as it is. By its name it is followed in gradient steps if
+    training took them, unless flow is True, and reads the logits in the best way it has.
+    start: "measured", or "nominal" where the theory has a nominal start. Raises ParameterError for
+    what cannot be, FileError if a file does not hold what the theory starts from; and what
+    ``predict`` raises.
     """
-    runs = predictions(measured, theory=theory, start=start, lr_correction=lr_correction)
+    if isinstance(theory, str):
+        theory = as_trained(measured, theory, flow=flow)
+    runs = predictions(measured, theory, start=start)
     E, B = len(measured.epoch), len(measured.seeds)
     whole = {
         name: np.broadcast_to([getattr(run, name) for run in runs], (B, len(runs[0].epoch)))
@@ -114,7 +73,6 @@ def compare(
     return Comparison(
         theory=theory,
         start=start,
-        lr_correction=lr_correction,
         curves=curves,
         deviations={
             name: deviation(curves[name] - measured.curves[name]) for name in measured.curves
@@ -129,116 +87,80 @@ def compare(
     )
 
 
-def starts_of(theory: str) -> tuple[str, ...]:
-    """Return the starts a theory can have; ParameterError if there is no such theory."""
-    if theory not in THEORIES:
-        raise ParameterError(f"the theory must be one of {', '.join(THEORIES)}, not {theory!r}")
-    return STARTS[:1] if theory.startswith(closures.PER_SEED) else STARTS
+def as_trained(measured: Measured, name: str, *, flow: bool = False) -> Theory:
+    """Return the theory of that name as it is held against this training (see ``compare``)."""
+    known = measured.known_training
+    steps = known is not None and known.in_steps and not flow
+    return Theory.parse(name, steps=steps).with_best_logits()
 
 
-def predictions(
-    measured: Measured, *, theory: str, start: str, lr_correction: bool
-) -> list[Trajectory]:
+def starts_of(theory: Theory) -> tuple[str, ...]:
+    """Return the starts a theory can have."""
+    return STARTS[:1] if theory.of_one_seed else STARTS
+
+
+def obstacle(measured: Measured, theory: Theory) -> str:
+    """Return why a theory cannot be started from these files, or ""."""
+    for index, seed in enumerate(measured.seeds.tolist()):
+        start = theory.pick(measured.start(index))
+        if why := theory.obstacle(measured.parameters, start, measured.known_training):
+            return f"{why} (seed {seed} of {measured.source})"
+    return ""
+
+
+def predictions(measured: Measured, theory: Theory, *, start: str) -> list[Trajectory]:
     """Return the theory of each seed, or the one of all from the nominal start.
 
     The epochs are the measured ones, and go on beyond them at the same distance, so that an event
     which training reaches earlier is not lost.
     """
-    if start not in starts_of(theory):
-        raise ParameterError(
-            f"start must be {' or '.join(starts_of(theory))} with {theory}, not {start!r}"
-        )
+    one_of(f"the start of {theory}", start, starts_of(theory))
     last, step = measured.epoch[-1], np.diff(measured.epoch).max(initial=1.0)
-    further = np.arange(last + step, BEYOND * last, step)
-    epochs = np.concatenate([measured.epoch, further])
-    closure = theory.removesuffix(FLUCTUATIONS)
-    fluctuations = closure != theory
-    options: dict[str, Any] = {"epochs": epochs, "lr_correction": lr_correction}
-    options |= {"fluctuations": fluctuations, "variances": "sampled" if fluctuations else "theory"}
-    starts: list[dict[str, Any]] = [{}]
+    epochs = np.concatenate([measured.epoch, np.arange(last + step, BEYOND * last, step)])
+    starts = [Start()]
     if start == "measured":
-        starts = [measured.start(seed, closure, fluctuations) for seed in range(measured.count)]
-    return [predict(measured.parameters, closure=closure, **options, **each) for each in starts]
+        if why := obstacle(measured, theory):
+            raise FileError(why)
+        starts = [theory.pick(measured.start(index)) for index in range(measured.count)]
+    return [
+        predict(
+            measured.parameters,
+            theory,
+            start=each,
+            training=measured.known_training,
+            epochs=epochs,
+        )
+        for each in starts
+    ]
 
 
-def deviation(difference: Array) -> Deviation:
-    """Return how far curves are apart; difference: theory minus training, (B, E)."""
+def compared(
+    measured: Measured, theories: Iterable[str], starts: Iterable[str], *, flow: bool = False
+) -> tuple[Measured, list[Comparison]]:
+    """Return every theory against one training, with a note on each that cannot be.
 
-    def rms(curves: Array) -> Array:
-        return np.asarray(np.sqrt(np.mean(curves**2, axis=-1)))
-
-    def largest(curves: Array) -> Array:
-        return np.asarray(np.max(np.abs(curves), axis=-1))
-
-    return Deviation(
-        rms_seed=average(rms(difference)),
-        rms_mean=jackknife(rms, difference),
-        largest_seed=average(largest(difference)),
-        largest_mean=jackknife(largest, difference),
-    )
-
-
-def lateness(
-    theory_epoch: Array,
-    predicted: Array,
-    measured_epoch: Array,
-    measured: Array,
-    scale: Callable[[Any], Any] = np.asarray,
-) -> Lateness:
-    """Return how late theory is; predicted, measured: the curve of each seed, (B, epochs)."""
-
-    def late(predicted: Array, measured: Array) -> float:
-        theirs = first_half(measured_epoch, measured, scale)
-        ours = first_half(theory_epoch, predicted, scale)
-        return ours / theirs - 1 if theirs > 0 and ours > 0 else math.nan
-
-    each = np.array([late(*pair) for pair in zip(predicted, measured, strict=True)])
-    each = each[np.isfinite(each)]
-    both = np.concatenate([predicted, measured], axis=1)
-    split = predicted.shape[1]
-    mean = jackknife(lambda curves: late(curves[:split], curves[split:]), both)
-    return Lateness(
-        seed=average(each) if each.size else None,
-        spread=float(np.std(each, ddof=1)) if each.size > 1 else math.nan,
-        mean=mean if math.isfinite(mean.value) else None,
-    )
-
-
-def first_half(epoch: Array, curve: Array, scale: Callable[[Any], Any] = np.asarray) -> float:
-    """Return where a curve first passes 1/2, straight between epochs on ``scale``; nan if nowhere.
-
-    0 if it begins there.
+    Raises ParameterError if none can be.
     """
-    above = np.flatnonzero(curve >= 0.5)
-    if not above.size:
-        return math.nan
-    right = int(above[0])
-    if right == 0:
-        return 0.0
-    low, high = scale(curve[right - 1]), scale(curve[right])
-    share = (scale(0.5) - low) / (high - low)
-    return float(epoch[right - 1] + share * (epoch[right] - epoch[right - 1]))
+    from tqdm import tqdm
 
-
-def average(values: Array) -> Estimate:
-    """Return the mean over seeds with its standard error."""
-    count = len(values)
-    error = np.std(values, ddof=1) / math.sqrt(count) if count > 1 else math.nan
-    return Estimate(float(np.mean(values)), float(error), count)
-
-
-def jackknife(statistic: Callable[[Array], Any], curves: Array) -> Estimate:
-    """Return a statistic of the curve averaged over seeds, its standard error by the jackknife.
-
-    curves: (B, ...). The error is nan for one seed, or if the statistic is without one of them.
-    """
-    count, total = len(curves), np.sum(curves, axis=0)
-    value = float(statistic(total / count))
-    if count == 1:
-        return Estimate(value, math.nan, 1)
-    without = np.array([float(statistic((total - curve) / (count - 1))) for curve in curves])
-    variance = (count - 1) * np.var(without)
-    return Estimate(value, math.sqrt(variance) if np.isfinite(variance) else math.nan, count)
+    found: list[Comparison] = []
+    without: dict[str, str] = {}
+    for name in tqdm(list(theories), unit="theory", leave=False, disable=None):
+        theory = as_trained(measured, name, flow=flow)
+        possible = [start for start in starts if start in starts_of(theory)]
+        why = obstacle(measured, theory)
+        if not why and not possible:
+            why = f"it has no {' or '.join(starts)} start"
+        if why:
+            without[str(theory)] = why
+            continue
+        found += [compare(measured, theory, start=start) for start in possible]
+    notes = [f"without {name}: {why}" for name, why in without.items()]
+    if not found:
+        reasons = set(without.values())
+        listed = "; ".join(notes if len(reasons) > 1 else reasons)
+        raise ParameterError(f"nothing can be compared: {listed}")
+    return replace(measured, notes=(*measured.notes, *notes)), found
 
 
 def quantities(comparisons: Iterable[Comparison]) -> list[str]:

@@ -11,6 +11,7 @@ import numpy as np
 from meanfield import style
 from meanfield.compare.comparison import Comparison
 from meanfield.errors import ParameterError
+from meanfield.quantities import QUANTITIES
 from meanfield.runs.measured import Measured
 
 if TYPE_CHECKING:
@@ -20,14 +21,6 @@ PANELS = {
     "order parameters": ("R", "Q", "S"),
     "loss (nats)": ("loss",),
     "accuracy": ("next_token_accuracy", "rollout_accuracy"),
-}
-LABELS = {
-    "R": "$R$",
-    "Q": "$Q$",
-    "S": "$S$",
-    "loss": "",
-    "next_token_accuracy": "next token",
-    "rollout_accuracy": "rollout",
 }
 MOST_ROWS = 12
 DASHES = (  # of the theories shown
@@ -57,7 +50,10 @@ def plot(
     Raises ParameterError for more trainings or theories than fit.
     """
     style.check(path)
-    check(len(groups), max(len({each.theory for each in comparisons}) for _, comparisons in groups))
+    check(
+        len(groups),
+        max(len({str(each.theory) for each in comparisons}) for _, comparisons in groups),
+    )
     with style.drawing(8.2, 3.6 * len(groups)) as figure:
         rows = figure.subfigures(len(groups), 1, squeeze=False)[:, 0]
         for row, (measured, comparisons) in zip(rows, groups, strict=True):
@@ -82,7 +78,7 @@ def _row(row: SubFigure, measured: Measured, comparisons: Sequence[Comparison]) 
             if name not in measured.curves:
                 continue
             color, seeds = style.COLORS[name], measured.curves[name]
-            style.band(upper, measured.epoch, seeds, color=color, label=LABELS[name])
+            style.band(upper, measured.epoch, seeds, color=color, label=QUANTITIES[name].symbol)
             for each, dashes in zip(shown, DASHES, strict=False):
                 predicted = np.mean(each.curves[name], axis=0)
                 upper.plot(measured.epoch, predicted, color=color, ls=dashes, lw=1.2)
@@ -94,5 +90,5 @@ def _row(row: SubFigure, measured: Measured, comparisons: Sequence[Comparison]) 
             upper.legend(loc="best")
     below[0].set_ylabel("theory $-$\ntraining")
     for each, dashes in zip(shown, DASHES, strict=False):  # what the dashes mean, once
-        above[1].plot([], [], color=style.GREY, ls=dashes, lw=1.2, label=each.theory)
+        above[1].plot([], [], color=style.GREY, ls=dashes, lw=1.2, label=str(each.theory))
     above[1].legend(loc="lower left", title=f"{start} start", alignment="left")

@@ -6,68 +6,88 @@ goes wrong any more.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import log_ndtr
 
 from meanfield import generated
+from meanfield.logic.family import Family
+from meanfield.numerics.normal import normal_mean
 from meanfield.parameters import Parameters
+from meanfield.start import Start
 
 Array = NDArray[np.float64]
-
-LOG_SQRT_2PI = math.log(2 * math.pi) / 2
-
-REACH = 8.6  # of the integration window, each side of the peak: exp(-REACH^2 / 2) < 1e-16
-INTERVALS = 48  # of the window to begin with, doubled until the sum has settled
-MOST_INTERVALS = 48 * 2**8
-SETTLED = 1e-10  # change from n/2 to n intervals; what n intervals still miss is far less
+Rows = Callable[[], Array]
 
 
-def logit_deviations(
-    parameters: Parameters, *, R: Any, U_gained: Any, V_gained: Any, overlap: float | None = None
-) -> tuple[Array, Array]:
-    """Return (sigma_c, sigma_o): spread of the right and of any other logit, from theory, no fit.
+@dataclass(frozen=True, kw_only=True)
+class Gaussian:
+    """Gaussian logits with the variances of the mean-field solution, from theory, no fit.
 
-    In the mean-field solution W_k = W_k(0) + u (P_k - P) + v (P - 1/N), with P the mean of the K
-    permutation matrices. U_gained and V_gained are what U = Q - S and V = Q + (K - 1) S have grown
-    by; u and v follow (X4c), (X4d). The spread (X6a), (X6b) is over seeds and data alike; the T - 1
-    attention weights beside the right one are taken as equal. overlap: of the vocabulary (58), 1/N
-    unless given.
+    The spread (X6a), (X6b) is over seeds and data alike; the T - 1 attention weights beside the
+    right one are taken as equal. logic: what stands for the logic matrices. C: the conserved sum of
+    the mean logits. T: actions. w_variance: of the entries of W at the start. Numbers, or arrays
+    that broadcast with R, Q and S.
     """
-    N = parameters.N
-    return deviations(
-        R=R,
-        U_gained=U_gained,
-        V_gained=V_gained,
-        overlap=1 / N if overlap is None else overlap,
-        w_variance=parameters.w_variance,
-        N=N,
-        K=parameters.K,
-        T=parameters.T,
-    )
+
+    logic: Family
+    C: Any
+    T: Any
+    w_variance: Any
+
+    rtol = 1e-12  # relative error of the time at which an accuracy comes to a value
+
+    @classmethod
+    def of(cls, p: Parameters, start: Start, logic: Family) -> Gaussian:
+        """Return those of a model from a resolved start."""
+        return Gaussian(logic=logic, C=start.C, T=p.T, w_variance=p.w_variance)
+
+    def deviations(self, R: Any, Q: Any, S: Any) -> tuple[Array, Array]:
+        """Return (sigma_c, sigma_o): spread of the right and of any other logit."""
+        u, v = self.logic.weights(Q, S)
+        variances = generated.logit_variances(
+            u, v, R, self.w_variance, self.logic.N, self.logic.K, self.T
+        )
+        sigma_c, sigma_o = (np.sqrt(variance) for variance in variances)
+        return sigma_c, sigma_o
+
+    def margin(self, R: Any, Q: Any, S: Any) -> Array:
+        """Return the lead of the right state's mean logit (12b)."""
+        return np.asarray(generated.margin(R, Q, S, self.C, self.logic.N, self.logic.K))
+
+    def next_token_error(self, R: Any, Q: Any, S: Any, attention: Rows) -> Array:
+        """Return how often the next state is wrong, given that the current one is right (17).
+
+        attention: gives the attention matrices, R's shape + (T, T), to who asks.
+        """
+        return next_token_error(self.margin(R, Q, S), *self.deviations(R, Q, S), self.logic.N)
 
 
-def deviations(
-    *,
-    R: Any,
-    U_gained: Any,
-    V_gained: Any,
-    overlap: Any,
-    w_variance: Any,
-    N: Any,
-    K: Any,
-    T: Any,
-) -> tuple[Array, Array]:
-    """Return the same for many parameter sets at once; the arguments broadcast."""
-    u = generated.retrieval_part(U_gained, 0.0, overlap)
-    v = generated.heuristic_part(V_gained, 0.0, overlap, N, K)
-    variances = generated.logit_variances(u, v, R, w_variance, N, K, T)
-    sigma_c, sigma_o = (np.sqrt(variance) for variance in variances)
-    return sigma_c, sigma_o
+@dataclass(frozen=True, kw_only=True)
+class Constant(Gaussian):
+    """Gaussian logits with the same deviations all along, as the paper has them."""
+
+    sigma_c: float
+    sigma_o: float
+
+    @classmethod
+    def at(
+        cls, moving: Gaussian, start: Start, sigma_c: float | None, sigma_o: float | None
+    ) -> Constant:
+        """Return the logits with these deviations; those of the start where there is none."""
+        right, other = moving.deviations(start.R, start.Q, start.S)
+        return cls(
+            **vars(moving),
+            sigma_c=float(right) if sigma_c is None else sigma_c,
+            sigma_o=float(other) if sigma_o is None else sigma_o,
+        )
+
+    def deviations(self, R: Any, Q: Any, S: Any) -> tuple[Array, Array]:
+        """Return the constants, of R's shape."""
+        return np.full(np.shape(R), self.sigma_c), np.full(np.shape(R), self.sigma_o)
 
 
 def next_token_error(margin: Any, sigma_c: Any, sigma_o: Any, N: Any) -> Array:
@@ -94,11 +114,6 @@ def next_token_error(margin: Any, sigma_c: Any, sigma_o: Any, N: Any) -> Array:
     return error
 
 
-def rollout_error(margin: Any, sigma_c: Any, sigma_o: Any, N: Any, T: Any) -> Array:
-    """Return 1 - P_T (18) for the same logits: how often the state after T steps is wrong."""
-    return np.asarray(generated.rollout_error(next_token_error(margin, sigma_c, sigma_o, N), N, T))
-
-
 def _over_right(x: Array, ratio: Array, N: Array) -> Array:
     """Integrate (17) over the right logit, x + ratio * z in units of sigma_o; ratio <= 1."""
 
@@ -106,13 +121,11 @@ def _over_right(x: Array, ratio: Array, N: Array) -> Array:
         return np.asarray(generated.log_any_above(x + ratio * z, N))
 
     def slope(z: Array, x: Array, ratio: Array, N: Array) -> Array:
-        y = x + ratio * z
-        log_density = np.log(N - 1) + (N - 2) * log_ndtr(y) - y**2 / 2 - LOG_SQRT_2PI
-        return -ratio * np.exp(log_density - generated.log_any_above(y, N))
+        return np.asarray(ratio * generated.log_any_above_slope(x + ratio * z, N))
 
     # the hazard rate of the largest of several normals is below that of one, max(y, 0) + 1
     low = -ratio * (np.maximum(x, 0) + 1)
-    return _gaussian_mean(log_f, slope, low, np.zeros_like(x), (x, ratio, N))
+    return normal_mean(log_f, slope, low, np.zeros_like(x), (x, ratio, N))
 
 
 def _over_others(x: Array, ratio: Array, N: Array) -> Array:
@@ -122,53 +135,7 @@ def _over_others(x: Array, ratio: Array, N: Array) -> Array:
         return np.asarray(generated.log_right_below(z, x, 1.0, ratio, N))
 
     def slope(z: Array, x: Array, ratio: Array, N: Array) -> Array:
-        return (N - 2) * _reverse_hazard(z) + ratio * _reverse_hazard(ratio * z - x)
+        return np.asarray(generated.log_right_below_slope(z, x, 1.0, ratio, N))
 
     high = np.sqrt(2 * np.log(N)) + 1 + ratio * (np.maximum(x, 0) + 1)
-    return _gaussian_mean(log_f, slope, np.zeros_like(x), high, (x, ratio, N))
-
-
-def _gaussian_mean(
-    log_f: Callable[..., Array],
-    slope: Callable[..., Array],
-    low: Array,
-    high: Array,
-    rows: tuple[Array, ...],
-) -> Array:
-    """Return the mean of f(z, *row) over a standard normal z for each row; log f is concave in z.
-
-    slope is the derivative of log f; the peak of the integrand lies between low and high. The rule
-    is the trapezoid one around that peak: a concave log f makes the integrand fall off at least
-    like the normal density, so one window holds it, and as it is analytic the rule converges
-    exponentially, like Gauss-Hermite, which has no nodes where the integrand of a tiny error sits.
-    """
-    for _ in range(14):
-        middle = (low + high) / 2
-        rising = slope(middle, *rows) > middle
-        low, high = np.where(rising, middle, low), np.where(rising, high, middle)
-    peak = (low + high) / 2
-
-    def summed(open_rows: Any, offsets: Array) -> Array:
-        z = peak[open_rows, None] + offsets
-        f = log_f(z, *(values[open_rows, None] for values in rows))
-        return np.asarray(np.sum(np.exp(f - z**2 / 2 - LOG_SQRT_2PI), axis=1))
-
-    intervals = INTERVALS
-    total = summed(slice(None), np.linspace(-REACH, REACH, intervals + 1))
-    mean = total * (2 * REACH / intervals)
-    unsettled = np.arange(len(peak))
-    while unsettled.size:
-        if intervals >= MOST_INTERVALS:
-            raise ArithmeticError("the next-token accuracy integral (17) does not converge")
-        step = 2 * REACH / intervals
-        intervals *= 2
-        total[unsettled] += summed(unsettled, np.arange(-REACH + step / 2, REACH, step))
-        before = mean[unsettled]
-        mean[unsettled] = total[unsettled] * (step / 2)
-        unsettled = unsettled[np.abs(mean[unsettled] - before) > SETTLED * mean[unsettled]]
-    return mean
-
-
-def _reverse_hazard(y: Array) -> Array:
-    """Return the normal density over the normal distribution function."""
-    return np.asarray(np.exp(-(y**2) / 2 - LOG_SQRT_2PI - log_ndtr(y)))
+    return normal_mean(log_f, slope, np.zeros_like(x), high, (x, ratio, N))

@@ -8,11 +8,13 @@ smooth; which logit is largest is then counted.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from meanfield.errors import ParameterError
+from meanfield.logits.gaussian import Gaussian, Rows
 from meanfield.parameters import Parameters
 
 Array = NDArray[np.float64]
@@ -21,11 +23,32 @@ VOCABULARIES, SEQUENCES, RNG_SEED = 16, 512, 20260618
 
 
 @dataclass(frozen=True)
-class Sampled:
+class Estimate:
     """Accuracy at each epoch and its standard error over the vocabularies drawn, of u's shape."""
 
     accuracy: Array
     error: Array
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sampled(Gaussian):
+    """Logits drawn along the solution; their deviations and margin are those of the Gaussian ones.
+
+    permutations: (K, N), of one seed; drawn anew for each vocabulary if there are none.
+    """
+
+    parameters: Parameters
+    permutations: NDArray[np.integer] | None
+
+    rtol = 1e-4  # no finer than shares are counted
+
+    def next_token_error(self, R: Any, Q: Any, S: Any, attention: Rows) -> Array:
+        """Return how often the largest logit is not the right one (17)."""
+        u, v = self.logic.weights(Q, S)
+        found = next_token_accuracy(
+            self.parameters, u, v, attention(), permutations=self.permutations
+        )
+        return 1 - found.accuracy
 
 
 def next_token_accuracy(
@@ -38,7 +61,7 @@ def next_token_accuracy(
     vocabularies: int = VOCABULARIES,
     sequences: int = SEQUENCES,
     rng_seed: int = RNG_SEED,
-) -> Sampled:
+) -> Estimate:
     """Return how often the largest logit is the right one, when the current state is right.
 
     u, v: any shape, the weights of the retrieval part and of the heuristic (X4). attention: that
@@ -61,7 +84,7 @@ def next_token_accuracy(
             drawn = rng.permuted(np.tile(np.arange(N), (K, 1)), axis=1)
         row[:] = _right(parameters, u, v, attention, drawn, sequences, rng)
     error = np.std(right, axis=0, ddof=1) / np.sqrt(vocabularies)
-    return Sampled(np.mean(right, axis=0).reshape(shape), error.reshape(shape))
+    return Estimate(np.mean(right, axis=0).reshape(shape), error.reshape(shape))
 
 
 def _right(

@@ -23,7 +23,7 @@ def plot(trajectory: Trajectory, path: str | os.PathLike[str]) -> None:
     with style.drawing(6.4, 5.0) as figure:
         above, below = figure.subplots(2, sharex=True)
         figure.suptitle(
-            f"{style.parameters_line(parameters.items())}, {trajectory.closure} closure",
+            f"{style.parameters_line(parameters.items())}, {trajectory.theory}",
             size=9,
             x=0.99,
             ha="right",

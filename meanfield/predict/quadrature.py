@@ -10,18 +10,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit, log_expit, logit
+from scipy.special import expit
 
 from meanfield import generated
-from meanfield.attention import closures
-from meanfield.errors import ParameterError
+from meanfield.attention.closures import ClosedForm
 from meanfield.numerics import panels
-from meanfield.parameters import SPACINGS, rope_frequency
 
 Array = NDArray[np.float64]
 
@@ -32,34 +30,13 @@ CHUNK = 2**17  # numbers in one array at most
 LARGEST_MARGIN = 600.0  # a little further on the time leaves float64
 
 
-@dataclass(frozen=True, kw_only=True)
-class Batch:
-    """Curves of many parameter sets. shape: that of the parameters, broadcast.
-
-    epoch: shape + (E,). logit_R, Q, S: the same; R = expit(logit_R), 1 - R = expit(-logit_R).
-    onset_epoch: shape; R = 1/2, inf where it is never reached or lies beyond float64.
-    """
-
-    epoch: Array
-    logit_R: Array
-    Q: Array
-    S: Array
-    onset_epoch: Array
-
-    @property
-    def R(self) -> Array:
-        """Attention retrieval (8)."""
-        return np.asarray(expit(self.logit_R))
-
-    @property
-    def retrieval_error(self) -> Array:
-        """1 - R, accurate where R is almost 1."""
-        return np.asarray(expit(-self.logit_R))
-
-
 @dataclass(frozen=True)
-class _Rows:
-    """Parameter sets, one row each: arrays of shape (rows, 1)."""
+class Rows:
+    """Parameter sets, one row each: arrays of shape (rows, 1). U0, S0, logit_R0: where they start.
+
+    t_end: the last time wanted. p0: dU/dx at the start of a way that locks on: the scale on which R
+    changes there.
+    """
 
     N: Array
     K: Array
@@ -69,188 +46,98 @@ class _Rows:
     logit_R0: Array
     kappa: Array
     t_end: Array
-    p0: Array  # dU/dx at the start of a way that locks on: the scale on which R changes there
+    p0: Array
 
-    def __getitem__(self, rows: Any) -> _Rows:
-        return _Rows(*(values[rows] for values in vars(self).values()))
+    def __getitem__(self, rows: Any) -> Rows:
+        """Return some of the rows."""
+        return Rows(*(values[rows] for values in vars(self).values()))
 
 
-def predict_many(
-    *,
-    N: Any,
-    T: Any,
-    K: Any = None,
-    d_head: Any = 64,
-    rope_theta: Any = 10.0,
-    rope_spacing: str = "power",
-    lr: Any = 2.0,
-    qk_variance: Any = 1 / 3,
-    closure: str = "linear",
-    epochs: Any = (),
-    R0: Any = None,
-    Q0: Any = None,
-    S0: Any = None,
-    C: Any = 0.0,
-) -> Batch:
-    """Solve (15) for every parameter set; the arguments broadcast and mean what Parameters says.
+def solve(solution: ClosedForm, rows: Rows, t: Array) -> tuple[Array, Array, Array, Array]:
+    """Return logit R, what U and S gained at times t, (rows, times), and the time of R = 1/2.
 
-    epochs: where to evaluate, shape (E,) for all sets or (..., E) for each; none by default, for
-    the onset alone. Raises ParameterError naming the first value that cannot be.
+    rows.p0 is set here.
     """
-    given = {
-        "N": N,
-        "T": T,
-        "K": N if K is None else K,
-        "d_head": d_head,
-        "rope_theta": rope_theta,
-        "lr": lr,
-        "qk_variance": qk_variance,
-    }
-    given["C"] = C
-    given["R0"] = 1 / np.asarray(T, float) if R0 is None else R0
-    given["Q0"] = np.asarray(C, float) / np.asarray(N, float) if Q0 is None else Q0
-    given["S0"] = np.asarray(C, float) / np.asarray(N, float) if S0 is None else S0
-    same_shape = np.broadcast_arrays(*(np.asarray(value, float) for value in given.values()))
-    arrays = dict(zip(given, same_shape, strict=True))
-    _check(arrays)
-    shape = arrays["N"].shape
-    flat = {name: values.reshape(-1, 1) for name, values in arrays.items()}
-    epoch = np.asarray(epochs, float)
-    if rope_spacing not in SPACINGS:
-        raise ParameterError(f'rope_spacing must be "power" or "linear", not {rope_spacing!r}')
-    if not np.all((epoch >= 0) & (epoch <= 1e100)):
-        raise ParameterError("epochs must lie between 0 and 1e100")
-    epoch = np.array(np.broadcast_to(epoch, (*shape, *epoch.shape[-1:])))
-    t = epoch.reshape(len(flat["N"]), -1) * flat["lr"]
-
-    chosen = closures.named(closure)
-    rate = _rates(chosen, flat, rope_spacing)
-    kappa = np.asarray(generated.kappa(flat["N"], flat["K"], rate))
-    U0, logit_R0 = flat["Q0"] - flat["S0"], logit(flat["R0"])
-    t_end = t.max(axis=1, keepdims=True, initial=0.0)
-    if chosen is closures.LINEAR:
-        p0 = -np.asarray(generated.basin_gap_linear(logit_R0, kappa))
-        lost = (-p0 >= U0)[:, 0]  # outside the basin of attraction: U stops where R = 0
-    else:
-        p0 = np.sqrt(U0**2 + 2 / kappa)
-        lost = np.zeros(len(t), bool)
-    rows = _Rows(flat["N"], flat["K"], flat["C"], U0, flat["S0"], logit_R0, kappa, t_end, p0)
-    state = np.empty((3, *t.shape))
-    onset = np.empty(len(t))
-    for group, way in ((~lost, _locking(chosen)), (lost, LOSING)):
+    basin = np.broadcast_to(solution.basin_gap(rows.logit_R0, rows.kappa), rows.U0.shape)
+    bounded = np.isfinite(basin)
+    p0 = np.where(bounded, -basin, np.sqrt(rows.U0**2 + 2 / rows.kappa))
+    rows, lost = replace(rows, p0=p0), (basin >= rows.U0)[:, 0]
+    state, onset = np.empty((3, *t.shape)), np.empty(len(t))
+    for group, way in ((~lost, locking), (lost, losing)):
         if np.any(group):
-            state[:, group], onset[group] = _solve(way, rows[group], t[group])
+            state[:, group], onset[group] = _solve(way(solution), rows[group], t[group])
     logit_R, U_gained, S_gained = state
-    S = flat["S0"] + S_gained
-    Q = flat["Q0"] + U_gained + S_gained
-    return Batch(
-        epoch=epoch,
-        logit_R=logit_R.reshape(epoch.shape),
-        Q=Q.reshape(epoch.shape),
-        S=S.reshape(epoch.shape),
-        onset_epoch=(onset / flat["lr"][:, 0]).reshape(shape),
-    )
+    return logit_R, U_gained, S_gained, onset
 
 
-def _check(arrays: dict[str, Array]) -> None:
-    def require(good: NDArray[np.bool_], name: str, allowed: str) -> None:
-        if not np.all(good):
-            value = arrays[name][~good].flat[0]
-            raise ParameterError(f"{name} must be {allowed}, not {value:g}")
-
-    for name, values in arrays.items():
-        require(np.isfinite(values), name, "finite")
-        if name in ("N", "T", "K", "d_head"):
-            require((values >= 2) & (values == np.floor(values)), name, "an integer of at least 2")
-        if name in ("rope_theta", "lr", "qk_variance"):
-            require(values > 0, name, "greater than 0")
-    small = np.minimum(arrays["N"], 18).astype(int)  # 18! exceeds any K that is allowed
-    factorials = np.array([math.factorial(n) for n in range(19)], float)
-    require(arrays["K"] <= np.where(arrays["N"] > 18, 1e9, factorials[small]), "K", "at most N!")
-    require(arrays["d_head"] % 2 == 0, "d_head", "even")
-    require((arrays["R0"] > 0) & (arrays["R0"] < 1), "R0", "strictly between 0 and 1")
-
-
-def _rates(closure: closures.Closure, flat: dict[str, Array], rope_spacing: str) -> Array:
-    """Return the prefactor of G for every row, shape (rows, 1)."""
-    d, T, base = flat["d_head"], flat["T"], flat["rope_theta"]
-    planes = np.arange(int(d.max()) // 2)
-    sums = np.empty_like(d)
-    for rows in _chunks(np.arange(len(d)), len(planes)):
-        omega = rope_frequency(
-            planes, d_head=d[rows], rope_theta=base[rows], rope_spacing=rope_spacing
-        )
-        phi2 = generated.form_factor(omega, T[rows]) ** 2
-        sums[rows] = np.sum(np.where(planes < d[rows] / 2, phi2, 0.0), axis=1, keepdims=True)
-    return np.asarray(closure.rate(sums, flat["qk_variance"], d, T))
-
-
-def _chunks(rows: NDArray[np.intp], numbers_per_row: int) -> list[NDArray[np.intp]]:
+def chunks(rows: NDArray[np.intp], numbers_per_row: int) -> list[NDArray[np.intp]]:
+    """Return the rows in pieces that hold no more numbers than a cache does."""
     return np.array_split(rows, math.ceil(len(rows) * max(numbers_per_row, 1) / CHUNK))
 
 
 @dataclass(frozen=True)
-class _Way:
+class Way:
     """How U and R move along a variable x that starts at 0.
 
     path(x, rows): U - U0, logit R and dV/dx. x_onset: where R = 1/2, inf if nowhere.
     x_last: not before t_end and the onset. live: the logit R between which the integrand changes.
     """
 
-    path: Callable[[Array, _Rows], tuple[Array, Array, Array]]
-    x_onset: Callable[[_Rows], Array]
-    x_last: Callable[[_Rows], Array]
+    path: Callable[[Array, Rows], tuple[Array, Array, Array]]
+    x_onset: Callable[[Rows], Array]
+    x_last: Callable[[Rows], Array]
     live: tuple[float, float]
 
 
-def _locking(closure: closures.Closure) -> _Way:
+def locking(solution: ClosedForm) -> Way:
     """R grows to 1: U = U0 cosh x + p0 sinh x, so that dU/dx is the scale on which R changes."""
-    along, gap = closure.logit_R, closure.onset_gap
-    if along is None or gap is None:
-        raise ParameterError(f"the closure {closure.name} has no conserved quantity to integrate")
+    bounded = solution.squared_gap is not None  # then U^2 - dU^2 stays, as if dU began at R = 0
 
-    def path(x: Array, rows: _Rows) -> tuple[Array, Array, Array]:
+    def path(x: Array, rows: Rows) -> tuple[Array, Array, Array]:
         grown = np.expm1(x)
         shrunk = grown / (grown + 1)  # 1 - exp(-x)
         sinh, cosh_less_1 = (grown + shrunk) / 2, grown * shrunk / 2
         U_gained = rows.U0 * cosh_less_1 + rows.p0 * sinh
         dU = rows.p0 + rows.p0 * cosh_less_1 + rows.U0 * sinh
-        if closure is closures.LINEAR:  # U^2 - dU^2 is the same all along: as if dU began at R = 0
-            logit_R = along(dU, 0.0, -np.inf, rows.kappa)
+        if bounded:
+            logit_R = solution.logit_R(dU, 0.0, -np.inf, rows.kappa)
         else:
-            logit_R = along(rows.U0 + U_gained, rows.U0, rows.logit_R0, rows.kappa)
+            logit_R = solution.logit_R(rows.U0 + U_gained, rows.U0, rows.logit_R0, rows.kappa)
         return U_gained, logit_R, dU / expit(logit_R)
 
-    def x_at(U: Array, rows: _Rows) -> Array:
+    def x_at(U: Array, rows: Rows) -> Array:
         b = (rows.p0 - rows.U0) * (rows.p0 + rows.U0)
         return np.asarray(np.log((U + np.sqrt(U**2 + b)) / (rows.U0 + rows.p0)))
 
-    def x_onset(rows: _Rows) -> Array:
+    def x_onset(rows: Rows) -> Array:
         later = rows.logit_R0 < 0
-        U = gap(rows.U0, np.where(later, rows.logit_R0, 0.0), rows.kappa)
+        U = solution.onset_gap(rows.U0, np.where(later, rows.logit_R0, 0.0), rows.kappa)
         return np.where(later, x_at(U, rows), 0.0)
 
-    def x_last(rows: _Rows) -> Array:
+    def x_last(rows: Rows) -> Array:
         longest = np.abs(rows.U0) + np.minimum(rows.t_end / (rows.N * rows.K), 1e100)  # dU/ds < 1
         return np.maximum(x_at(longest, rows), x_onset(rows))
 
-    return _Way(path, x_onset, x_last, (-800.0, 40.0))
+    return Way(path, x_onset, x_last, (-800.0, 40.0))
 
 
-def _losing_path(x: Array, rows: _Rows) -> tuple[Array, Array, Array]:
-    """R falls to 0 while U < 0, in the linear closure: x is the loss of logit R."""
-    logit_R = rows.logit_R0 - x
-    U2_lost = 2 / rows.kappa * (log_expit(-logit_R) - log_expit(-rows.logit_R0))
-    distance = np.sqrt(rows.U0**2 - U2_lost)  # of U from 0
-    return U2_lost / (distance - rows.U0), logit_R, 1 / (rows.kappa * distance)
+def losing(solution: ClosedForm) -> Way:
+    """R falls to 0 while U < 0, outside the basin of attraction: x is the loss of logit R."""
+    if solution.squared_gap is None:
+        raise ArithmeticError("these solutions have no way out of a basin of attraction")
+    squared_gap = solution.squared_gap
 
+    def path(x: Array, rows: Rows) -> tuple[Array, Array, Array]:
+        logit_R = rows.logit_R0 - x
+        U2_lost = -squared_gap(logit_R, rows.logit_R0, rows.kappa)
+        distance = np.sqrt(rows.U0**2 - U2_lost)  # of U from 0
+        return U2_lost / (distance - rows.U0), logit_R, 1 / (rows.kappa * distance)
 
-LOSING = _Way(
-    _losing_path,
-    lambda rows: np.full_like(rows.N, np.inf),
-    lambda rows: -rows.kappa * rows.U0 * np.minimum(rows.t_end / (rows.N * rows.K), 1e100),
-    (-40.0, 800.0),
-)
+    def x_last(rows: Rows) -> Array:
+        longest = np.minimum(rows.t_end / (rows.N * rows.K), 1e100)
+        return np.asarray(-rows.kappa * rows.U0 * longest)
+
+    return Way(path, lambda rows: np.full_like(rows.N, np.inf), x_last, (-40.0, 800.0))
 
 
 @dataclass(frozen=True)
@@ -261,41 +148,41 @@ class _Integrals:
     logit_R: Array
     margin: Array
     t: Array
-    Z: Array  # K (S - S0)
-    dZ: Array  # by x, at the points
+    S_gained: Array
+    dS: Array  # by x, at the points
     dt: Array
 
 
-def _integrate(way: _Way, rows: _Rows, edges: Array, nodes: int) -> _Integrals:
-    wide = _Rows(*(values[:, :, None] for values in vars(rows).values()))
+def _integrate(way: Way, rows: Rows, edges: Array, nodes: int) -> _Integrals:
+    wide = Rows(*(values[:, :, None] for values in vars(rows).values()))
     x, half = panels.at_points(edges, nodes)
     U_gained, logit_R, dV = way.path(x, wide)
-    dZ = expit(-logit_R) * dV
-    Z = panels.at_edges(dZ, half)
-    margin = _margin(logit_R, U_gained, panels.between_edges(dZ, half, Z), wide)
-    dt = wide.N * wide.K * dV / generated.error_signal(margin, wide.N)
+    dS = generated.off_target_slope(expit(-logit_R), wide.K) * dV
+    S_gained = panels.at_edges(dS, half)
+    margin = _margin(logit_R, U_gained, panels.between_edges(dS, half, S_gained), wide)
+    dt = dV * generated.time_slope(margin, wide.N, wide.K)
     U_gained, logit_R, _ = way.path(edges, rows)
-    margin = _margin(logit_R, U_gained, Z, rows)
-    return _Integrals(half, logit_R, margin, panels.at_edges(dt, half), Z, dZ, dt)
+    margin = _margin(logit_R, U_gained, S_gained, rows)
+    return _Integrals(half, logit_R, margin, panels.at_edges(dt, half), S_gained, dS, dt)
 
 
-def _margin(logit_R: Array, U_gained: Array, Z: Array, rows: _Rows) -> Array:
-    S = rows.S0 + Z / rows.K
+def _margin(logit_R: Array, U_gained: Array, S_gained: Array, rows: Rows) -> Array:
+    S = rows.S0 + S_gained
     Q = rows.U0 + U_gained + S
     return np.asarray(generated.margin(expit(logit_R), Q, S, rows.C, rows.N, rows.K))
 
 
-def _solve(way: _Way, rows: _Rows, t: Array) -> tuple[Array, Array]:
+def _solve(way: Way, rows: Rows, t: Array) -> tuple[Array, Array]:
     """Return (logit R, U - U0, S - S0) at the times t, and the time of the onset."""
     x_onset = way.x_onset(rows)
     edges, cost = np.empty((2, len(t), FIRST_PANELS + 1))
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # far beyond t_end
-        for some in _chunks(np.arange(len(t)), FIRST_PANELS * FIRST_NODES):
+        for some in chunks(np.arange(len(t)), FIRST_PANELS * FIRST_NODES):
             edges[some], cost[some] = _look(way, rows[some], x_onset[some])
     state, onset = np.empty((3, *t.shape)), np.empty(len(t))
     needed = np.ceil(cost[:, -1]).astype(int)
     order = np.argsort(needed)  # so that rows in one chunk need about as many panels
-    for some in _chunks(order, max(int(needed.max()), t.shape[1]) * NODES):
+    for some in chunks(order, max(int(needed.max()), t.shape[1]) * NODES):
         count = max(int(needed[some].max()), 1)
         fine = panels.spread(edges[some], cost[some], count)
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # see finite there
@@ -303,7 +190,7 @@ def _solve(way: _Way, rows: _Rows, t: Array) -> tuple[Array, Array]:
     return state, onset
 
 
-def _look(way: _Way, rows: _Rows, x_onset: Array) -> tuple[Array, Array]:
+def _look(way: Way, rows: Rows, x_onset: Array) -> tuple[Array, Array]:
     """Return edges that reach past t_end and the onset, and the running cost at each."""
     edges = np.maximum(way.x_last(rows), 1e-6) * np.linspace(0.0, 1.0, FIRST_PANELS + 1)
     cost = np.empty_like(edges)
@@ -320,7 +207,7 @@ def _look(way: _Way, rows: _Rows, x_onset: Array) -> tuple[Array, Array]:
 
 
 def _cut(
-    way: _Way, rows: _Rows, edges: Array, x_onset: Array
+    way: Way, rows: Rows, edges: Array, x_onset: Array
 ) -> tuple[Array, Array, NDArray[np.intp]]:
     """Return the edges, those after the first that is far enough pulled back, cost, and which."""
     seen = _integrate(way, rows, edges, FIRST_NODES)
@@ -339,13 +226,11 @@ def _cut(
     return np.take_along_axis(edges, last, 1), np.take_along_axis(cost, last, 1), end
 
 
-def _evaluate(
-    way: _Way, rows: _Rows, t: Array, edges: Array, x_onset: Array
-) -> tuple[Array, Array]:
+def _evaluate(way: Way, rows: Rows, t: Array, edges: Array, x_onset: Array) -> tuple[Array, Array]:
     seen = _integrate(way, rows, edges, NODES)
     if np.any(seen.t[:, -1:] < rows.t_end):
         raise ArithmeticError("the quadrature ends before the last epoch asked for")
-    total, total_Z = (panels.integral_series(each, seen.half) for each in (seen.dt, seen.dZ))
+    total, total_S = (panels.integral_series(each, seen.half) for each in (seen.dt, seen.dS))
     slope = np.moveaxis(seen.dt @ panels.coefficients(NODES).T, 2, 0) * seen.half[:, :, 0]
 
     panel = panels.find(seen.t, t)
@@ -355,7 +240,8 @@ def _evaluate(
     offset = np.where(t > 0, offset, -1.0)
     half = panels.pick(seen.half[:, :, 0], panel)
     U_gained, logit_R, _ = way.path(panels.pick(edges, panel) + half * (1 + offset), rows)
-    Z = panels.pick(seen.Z, panel) + panels.series(panels.pick(total_Z, panel), offset) * (t > 0)
+    S_more = panels.series(panels.pick(total_S, panel), offset) * (t > 0)
+    S_gained = panels.pick(seen.S_gained, panel) + S_more
 
     x = np.minimum(x_onset, edges[:, -1:])
     panel = panels.find(edges, x)
@@ -363,7 +249,7 @@ def _evaluate(
     onset = panels.pick(seen.t, panel) + panels.series(panels.pick(total, panel), offset)
     finite = (x_onset <= edges[:, -1:]) & np.isfinite(panels.pick(seen.t[:, 1:], panel))
     onset = np.where(finite, onset, np.inf) * (x_onset > 0)
-    state = np.array([logit_R, U_gained, Z / rows.K])
+    state = np.array([logit_R, U_gained, S_gained])
     if np.any(np.isnan(state)) or np.any(np.isnan(onset)):
         raise ArithmeticError("the quadrature has left float64")
     return state, onset[:, 0]

@@ -1,97 +1,88 @@
-"""Many initialisations: how they are drawn, when each locks on, and the one that is typical.
-
-A seed is a query and a key of independent uniform entries; attention is then followed without a
-closure (see flow). Everything here starts at Q = S = C/N unless it is given.
-"""
+"""Many seeds side by side: their curves, when each locks on, and how that spreads."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq
 from scipy.special import logit
 
-from meanfield import dynamics, flow, generated
-from meanfield.attention import closures
-from meanfield.attention import onset as lock
-from meanfield.attention import planes as attention
-from meanfield.attention.planes import FlowError, Heads, Planes
-from meanfield.dynamics import Curve, System
+from meanfield.attention import closures, planes
+from meanfield.attention.onset import onset_of_closure, onset_of_heads, onset_retrieval
+from meanfield.attention.planes import Heads
+from meanfield.attention.typical import RNG_SEED, draw, followable_planes
+from meanfield.dynamics import Curve, Model
 from meanfield.errors import ParameterError
+from meanfield.logic.family import Family
+from meanfield.logits.gaussian import Gaussian
+from meanfield.numerics.integrate import LONGEST
 from meanfield.parameters import Parameters
-from meanfield.predict.quadrature import Batch
+from meanfield.predict.many import Batch
+from meanfield.predict.prediction import ascending
+from meanfield.start import Start
+from meanfield.theory import BEST, Theory, stacked
 
 Array = NDArray[np.float64]
 
-SAMPLES, RNG_SEED = 400, 20260618  # of the spread over seeds, unless told otherwise
-CHUNK = 32  # seeds solved as one system
+PLAIN = Theory()  # down the mean-field loss
+SAMPLES = 400  # of the spread over seeds, unless told otherwise
+CHUNK = 32  # seeds solved as one model
 PANEL_COUNTS = (2, 3, 6)  # on the way to the onset, finer and finer
 PROBED, SAME_FACTOR = 16, 0.02  # seeds that tell whether fluctuations shift all onsets alike
-SHARES = (0.7, 0.8, 0.9, 1.0)  # of the mean size, between which the typical one is looked for
-MOST_FINE = 2**14  # actions times d_head: beyond, that in small steps would take too long
-LEAST_SHARE = 0.5  # below, an expansion to second order says nothing
-
-
-def planes(parameters: Parameters) -> Planes:
-    """Return the RoPE planes; ParameterError if they are too many to follow."""
-    try:
-        return attention.planes(parameters)
-    except FlowError as error:
-        raise ParameterError(f"attention cannot be solved without a closure: {error}") from None
-
-
-def draw(parameters: Parameters, count: int, *, rng_seed: int = RNG_SEED) -> tuple[Array, Array]:
-    """Return queries and keys of ``count`` initialisations, each (count, d_head)."""
-    width = math.sqrt(3 * parameters.qk_variance)
-    rng = np.random.default_rng(rng_seed)
-    q, k = rng.uniform(-width, width, (2, count, parameters.d_head))
-    return q, k
 
 
 def onset_epochs(
-    parameters: Parameters, q: Array, k: Array, *, overlap: float | None = None
+    parameters: Parameters,
+    q: Array,
+    k: Array,
+    *,
+    theory: Theory = PLAIN,
+    overlap: float | None = None,
 ) -> Array:
     """Return the epoch of R = 1/2 (T = 2: R = 3/4) of each seed from Q = S = C/N; q, k: (B, d).
 
-    By quadrature along the flow, finer and finer until it changes by less than a thousandth; where
-    it does not settle the equations are solved, as they are with an overlap, for the loss with
-    fluctuations. 0 where a seed starts beyond, inf where it does not come there in a hundred times
-    the linear closure's time. Raises ParameterError for too many actions and planes.
+    theory: its loss is gone down. By quadrature along the flow, finer and finer until it changes by
+    less than a thousandth; where it does not settle the equations are solved, as they are for a
+    loss with the fluctuations of a vocabulary of this ``overlap``, 1/N unless given. 0 where a seed
+    starts beyond, inf where it does not come there in a hundred times the linear closure's time.
+    Raises ParameterError for too many actions and planes.
     """
-    rope, heads = planes(parameters), attention.heads(q, k)
-    R_end = lock.goal(parameters.T)
-    R, _, _ = attention.retrieval(rope, heads.p)
-    slow = lock.closure_lock(closures.LINEAR, parameters, R_end=R_end).log_t
-    with np.errstate(over="ignore"):  # later than float64 can say: inf
-        longest = min(100 * float(np.exp(slow)), dynamics.LONGEST)
+    rope, heads = followable_planes(parameters), planes.heads(q, k)
+    R_end = onset_retrieval(parameters.T)
+    R, _, _ = planes.retrieval(rope, heads.p)
     found, again = np.zeros(len(R)), np.flatnonzero(R_end > R)
-    if overlap is None:
+    if not theory.fluctuating:
         log_t = np.full(len(R), np.nan)
         for count in PANEL_COUNTS:
             before = log_t[again]
             some = Heads(heads.p[again], heads.imbalance[again])
-            log_t[again] = lock.heads_lock(rope, some, parameters, count=count).log_t
+            log_t[again] = onset_of_heads(rope, some, parameters, count=count).log_t
             again = again[~(np.abs(log_t[again] - before) < 1e-3)]
         with np.errstate(over="ignore"):
             found = np.where(R_end > R, np.exp(log_t) / parameters.lr, 0.0)
+    slow = onset_of_closure(closures.LINEAR, parameters, R_end=R_end).log_t
+    with np.errstate(over="ignore"):  # later than float64 can say: inf
+        longest = min(100 * float(np.exp(slow)), LONGEST)
+    known: dict[str, Any] = {} if overlap is None else {"overlap": overlap}
+    each = theory.of_each_seed()
     for chunk in np.array_split(again, 1 + again.size // CHUNK):
         if chunk.size:
-            some = Heads(heads.p[chunk], heads.imbalance[chunk])
-            system = flow.system(parameters, rope, some, Q0=0.0, S0=0.0, C=0.0, overlap=overlap)
-            found[chunk] = _locks_on(system, parameters, R_end, longest) / parameters.lr
+            starts = [Start(q=q[row], k=k[row], **known).resolved(parameters) for row in chunk]
+            model = each.model(parameters, stacked(starts))
+            found[chunk] = _attends(model, R_end, longest) / parameters.lr
     return found
 
 
-def _locks_on(system: System, parameters: Parameters, R_end: float, longest: float) -> Array:
+def _attends(model: Model, R_end: float, longest: float) -> Array:
     """Return the training time at which R of each head is R_end, inf if not before ``longest``."""
     curve, t_end = None, longest / 50
     while curve is None or curve.end < longest:
-        curve = dynamics.integrate(
-            system, lr=parameters.lr, t_end=t_end, after=curve, rtol=flow.RTOL
-        )
+        curve = model.solve(t_end, after=curve)
         times = _times(curve, R_end)
         if np.all(np.isfinite(times)):
             break
@@ -101,64 +92,59 @@ def _locks_on(system: System, parameters: Parameters, R_end: float, longest: flo
 
 def predict_seeds(
     parameters: Parameters,
+    theory: str | Theory = BEST,
     *,
-    q: ArrayLike,
-    k: ArrayLike,
+    starts: Sequence[Start],
     epochs: ArrayLike,
-    Q0: ArrayLike | None = None,
-    S0: ArrayLike | None = None,
-    C: ArrayLike = 0.0,
-    overlap: ArrayLike | None = None,
-    lr_correction: bool = False,
 ) -> Batch:
-    """Return the curves of many seeds of one model, each from its own query and key.
+    """Return the curves of many seeds of one model, each from its own start.
 
-    q, k: (B, d_head), RoPE plane r the entries r and r + d_head/2. epochs: (E,), ascending from 0
-    or later. Q0, S0, C: numbers or (B,); Q0 = S0 = C/N unless given. overlap: a number or (B,), for
-    the loss with fluctuations; None for the mean-field loss. lr_correction: as in predict.
+    theory: one of a single seed. starts: of the seeds. epochs: (E,), ascending from 0 or later.
     onset_epoch is inf where R = 1/2 is not reached within the epochs. Raises ParameterError on what
     cannot be, SolverError if the equations cannot be solved.
     """
-    queries, keys = (np.asarray(each, float) for each in (q, k))
-    B = len(queries)
-    for name, each in (("q", queries), ("k", keys)):
-        if each.shape != (B, parameters.d_head) or not B or not np.all(np.isfinite(each)):
-            raise ParameterError(
-                f"{name} must be finite numbers of one shape (seeds, d_head = {parameters.d_head}),"
-                f" not of shape {each.shape}"
-            )
-    epoch = dynamics.ascending(epochs)
-    nominal = np.asarray(C, float) / parameters.N
-    Qs, Ss, Cs = (
-        np.broadcast_to(np.asarray(each, float), (B,))
-        for each in (nominal if Q0 is None else Q0, nominal if S0 is None else S0, C)
-    )
-    rope, lr = planes(parameters), parameters.lr
-    curves, onsets = np.empty((3, B, len(epoch))), np.empty(B)
-    for first in range(0, B, CHUNK):
-        rows = slice(first, first + CHUNK)
-        system = flow.system(
-            parameters,
-            rope,
-            attention.heads(queries[rows], keys[rows]),
-            Q0=Qs[rows],
-            S0=Ss[rows],
-            C=Cs[rows],
-            overlap=None if overlap is None else np.broadcast_to(overlap, (B,))[rows],
-            step=lr if lr_correction else 0.0,
+    theory, epoch, lr = Theory.parse(theory), ascending(epochs), parameters.lr
+    if not theory.of_one_seed or not starts:
+        raise ParameterError(
+            "predict_seeds follows one seed or more by a theory that starts from the query and key "
+            f"of each, not {len(starts)} by {theory}"
         )
-        curve = dynamics.integrate(system, lr=lr, t_end=epoch[-1] * lr, rtol=flow.RTOL / 10)
+    if theory.logits != Theory.logits:
+        raise ParameterError(
+            f"the logits of many seeds at once are {Theory.logits}, not {theory.logits}: predict "
+            "them one by one"
+        )
+    for start in starts:
+        theory.check(start)
+    resolved = [start.resolved(parameters) for start in starts]
+    curves, onsets = np.empty((3, len(starts), len(epoch))), np.empty(len(starts))
+    for first in range(0, len(starts), CHUNK):
+        rows = slice(first, first + CHUNK)
+        model = theory.model(parameters, stacked(resolved[rows]))
+        curve = model.solve(epoch[-1] * lr, rtol=model.attention.rtol / 10)
         curves[:, rows] = curve(epoch * lr)
         onsets[rows] = _times(curve, 0.5) / lr
     logit_R, Q, S = curves
     return Batch(
-        epoch=np.broadcast_to(epoch, logit_R.shape), logit_R=logit_R, Q=Q, S=S, onset_epoch=onsets
+        epoch=np.broadcast_to(epoch, logit_R.shape),
+        logit_R=logit_R,
+        Q=Q,
+        S=S,
+        onset_epoch=onsets,
+        logits=_gaussian(parameters, stacked(resolved)),
     )
+
+
+def _gaussian(p: Parameters, start: Start) -> Gaussian:
+    """Return how the logits of many seeds are read, the seeds in front of the epochs."""
+    by_seed = {name: getattr(start, name)[:, None] for name in ("Q", "S", "overlap")}
+    logic = Family(N=float(p.N), K=float(p.K), **by_seed)
+    return Gaussian(logic=logic, C=np.asarray(start.C)[:, None], T=p.T, w_variance=p.w_variance)
 
 
 def _times(curve: Curve, goal: float) -> Array:
     """Return the training time at which R of each head reaches a goal, inf where it does not."""
-    steps = np.concatenate([piece.ts for piece in curve.pieces])
+    steps = curve.solution.steps
     rise = logit(goal)
     found = []
     for head, along in enumerate(curve(steps)[0] >= rise):
@@ -186,6 +172,7 @@ class Spread:
 
 def onset_spread(
     parameters: Parameters,
+    theory: Theory = PLAIN,
     *,
     samples: int = SAMPLES,
     rng_seed: int = RNG_SEED,
@@ -193,59 +180,18 @@ def onset_spread(
 ) -> Spread:
     """Return how the onset epoch spreads over seeds drawn from the initialisation.
 
-    overlap: of the vocabulary, for the loss with fluctuations; None for the mean-field loss.
+    theory, overlap: as in ``onset_epochs``.
     """
     q, k = draw(parameters, samples, rng_seed=rng_seed)
     onsets = onset_epochs(parameters, q, k)
-    if overlap is not None:
+    if theory.fluctuating:
         # as a rule fluctuations shift the onset of all seeds by one factor: found from a few
-        with_them = onset_epochs(parameters, q[:PROBED], k[:PROBED], overlap=overlap)
+        probed = onset_epochs(parameters, q[:PROBED], k[:PROBED], theory=theory, overlap=overlap)
         with np.errstate(divide="ignore", invalid="ignore"):
-            factors = np.log(with_them / onsets[:PROBED])
+            factors = np.log(probed / onsets[:PROBED])
         if np.std(factors) < SAME_FACTOR:
             onsets = onsets * np.exp(np.mean(factors))
         else:
-            onsets = onset_epochs(parameters, q, k, overlap=overlap)
+            onsets = onset_epochs(parameters, q, k, theory=theory, overlap=overlap)
     low, median, high = np.quantile(onsets, (0.1, 0.5, 0.9), method="nearest")
     return Spread(samples, float(low), float(median), float(high))
-
-
-def typical_heads(rope: Planes, parameters: Parameters) -> tuple[Heads, float]:
-    """Return one head that locks on when a typical seed does, and its share of the mean size.
-
-    It starts from the mean p = 0, where R = 1/T, with its sizes n_r lowered by a common share: such
-    that log V at its onset is the mean of that over seeds, to second order in their spread about
-    the mean start (X5m), (X5o). V = Q + (K - 1) S runs like internal time: N, K and the mean-field
-    loss do not enter, which make time grow like exp(margin) and skew its distribution. Raises
-    ParameterError if the spread is too wide.
-    """
-    half, variance = parameters.d_head // 2, parameters.qk_variance
-    size = generated.mean_size(variance)
-    untypical = ParameterError(
-        f"no seed is typical with {half} RoPE planes, T = {parameters.T} and qk_variance = "
-        f'{variance:g}: too far from the mean start; try closure="per-seed" or "linear"'
-    )
-    if not size < attention.LARGEST_LOGIT * math.sqrt(parameters.d_head):
-        raise untypical
-    by_product = math.sqrt(generated.product_spread(variance))
-    by_size = math.sqrt(generated.size_spread(variance))
-    one_product, one_size = np.eye(2 * half) * by_product, np.eye(half) * by_size
-    p = np.concatenate([one_product, -one_product, np.zeros((2 * half + len(SHARES), 2 * half))])
-    sizes = np.full((len(p), half), float(size))
-    sizes[4 * half : 6 * half] += np.concatenate([one_size, -one_size])
-    sizes[6 * half :] *= np.array(SHARES)[:, None]
-    re, im = attention.pair(p)
-    imbalance = np.sqrt(sizes**2 - 4 * (re**2 + im**2))  # what leaves the size as it is (X5i)
-    around = Heads(p, imbalance)  # one deviation either way, then the mean start and its shares
-    log_V = np.log(lock.heads_lock(rope, around, parameters, count=1).V)
-    finer = np.log(lock.heads_lock(rope, Heads(p[-1:], imbalance[-1:]), parameters).V)
-    even = np.all(np.isfinite(log_V)) and abs(finer[0] - log_V[-1]) < 0.02
-    if not even and parameters.T * parameters.d_head <= MOST_FINE:
-        log_V = np.log(lock.heads_lock(rope, around, parameters, count=4 * lock.PANELS).V)
-    wanted = log_V[-1] + np.sum(log_V[: 6 * half] - log_V[-1]) / 2
-    # larger sizes lock on earlier; close to a power law
-    slope, at_one = np.polyfit(np.log(SHARES), log_V[6 * half :], 1)
-    share = float(np.exp((wanted - at_one) / slope))
-    if not LEAST_SHARE < share < 1.05:  # nan included
-        raise untypical
-    return attention.mean_heads(parameters, share), share

@@ -5,24 +5,25 @@ from __future__ import annotations
 import csv
 import io
 import json
-import math
 import os
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import logit
 
-from meanfield import generated
-from meanfield.dynamics import Start
 from meanfield.files import reading, writing
 from meanfield.parameters import Parameters
+from meanfield.predict.caveats import caveats
+from meanfield.quantities import QUANTITIES
+from meanfield.start import Start
+from meanfield.theory import OwnClosure, Theory
 
 Array = NDArray[np.float64]
 
 FORMAT = "meanfield trajectory"
-VERSION = 2
+VERSION = 3
+OWN = "G = "  # before the text of a closure of the user's own
 CURVES = (
     "epoch",
     "R",
@@ -36,7 +37,6 @@ CURVES = (
     "next_token_error",
     "rollout_error",
 )
-COARSE = 15  # epochs to the onset below which training lags gradient flow by a tenth or more
 TIMES = ("heuristic_end_epoch", "onset_epoch", "rollout_half_epoch", "saturation_epoch")
 
 
@@ -46,14 +46,10 @@ class Trajectory:
 
     epoch: number of gradient steps; training time is lr * epoch.
     R, Q, S: order parameters (8), (9). retrieval_error: 1 - R, accurate where R is almost 1.
-    margin, loss: mean logit margin and mean-field loss (10). sigma_c, sigma_o: logit deviations.
+    margin: of the mean logits (12b). loss: that of the theory, (10) or (X8d), in nats.
+    sigma_c, sigma_o: deviations of the logits.
     next_token_error, rollout_error: one minus the accuracies (17), (18), accurate when tiny.
-
-    rate: prefactor of the closure's G as it was solved, gamma (14) or g_0 (70b), with what the
-    thermodynamic limit makes of it; without a closure 1, or the share of the mean size of query and
-    key that a typical seed has ("spectral").
-    overlap: of the vocabulary, if the loss has the fluctuations of the logits (X8); None without.
-    lr_correction: whether gradient steps of size lr were followed, or gradient flow.
+    start: where it started, every number told.
 
     Epochs found on the solution itself, None where the curve ends before:
     heuristic_end_epoch: R has come a tenth of the way from where it starts to 1.
@@ -62,11 +58,7 @@ class Trajectory:
     """
 
     parameters: Parameters
-    closure: str
-    rate: float
-    overlap: float | None
-    lr_correction: bool
-    variances: str
+    theory: Theory
     start: Start
     epoch: Array
     R: Array
@@ -85,6 +77,12 @@ class Trajectory:
     saturation_epoch: float | None
 
     @property
+    def caveats(self) -> list[str]:
+        """What of it is not to be trusted, a sentence each."""
+        accurate = self.rollout_half_epoch, self.saturation_epoch
+        return caveats(self.theory, onset_epoch=self.onset_epoch, accurate_epochs=accurate)
+
+    @property
     def next_token_accuracy(self) -> Array:
         """Probability that the next state is right, given that the current one is (17)."""
         return 1 - self.next_token_error
@@ -94,85 +92,6 @@ class Trajectory:
         """Probability that the state is right after T steps of the model's own (18)."""
         return 1 - self.rollout_error
 
-    def phases(self) -> list[str]:
-        """Say in plain words what happens when, one sentence a phase."""
-        last = f"not within {_number(self.epoch[-1])} epochs"
-
-        def at(epoch: float | None, what: str) -> str:
-            if epoch is None:
-                return f"{last} ({what})"
-            when = f"epoch {_number(epoch)}" if epoch > 0 else "already so at the start"
-            return f"{when} ({what})"
-
-        attention = at(self.onset_epoch, "R = 1/2")
-        if self.R[-1] < min(self.start.R, 0.5) / 2:
-            attention = (
-                f"{last}: R falls from {_number(self.start.R)} to {_number(self.R[-1])}, as Q "
-                f"starts below S{self._comeback()}"
-            )
-        half = "rollout accuracy 1/2" + (", chance for N = 2" if self.parameters.N == 2 else "")
-        end = self.heuristic_end_epoch
-        until = "all along" if end is None else f"to epoch {_number(end)}"
-        return [
-            f"heuristic        {until} (R near its start, the average action is learned)",
-            f"attention onset  {attention}",
-            f"rollouts         {at(self.rollout_half_epoch, half)}",
-            f"saturation       {at(self.saturation_epoch, 'rollout accuracy 0.99')}",
-        ]
-
-    def _comeback(self) -> str:
-        """Say whether R returns after its fall, where the closure has a statement on it."""
-        if self.closure == "quadratic":
-            return " (in the quadratic closure it returns, however late)"  # (X3j)
-        kappa = generated.kappa(self.parameters.N, self.parameters.K, self.rate)
-        short = self.start.Q - self.start.S - generated.basin_gap_linear(logit(self.start.R), kappa)
-        if self.closure == "linear" and short <= 0:  # (X3i)
-            return " (in the linear closure it never returns: outside its basin of attraction)"
-        return ""
-
-    def caveats(self) -> list[str]:
-        """Say in a sentence each what of this prediction is not to be trusted."""
-        onset = math.inf if self.onset_epoch is None else self.onset_epoch
-        accurate = [each for each in (self.rollout_half_epoch, self.saturation_epoch) if each]
-        told = []
-        if accurate and min(accurate) < onset and self.variances != "sampled":
-            why = {
-                "theory": "few actions: the wrong logits are not independent Gaussians",
-                "constant": "constant variances leave out the spread that training adds",
-            }
-            told.append(
-                "accuracies before the attention onset are not to be trusted "
-                f"({why[self.variances]})"
-            )
-        if 0 < onset < COARSE:
-            told.append(
-                f"with the onset at epoch {_number(onset)} the steps are too coarse for gradient "
-                "flow: training lags it by about 1.5 epochs, whatever the learning rate"
-                if not self.lr_correction
-                else f"with the onset at epoch {_number(onset)} the steps are too coarse for a "
-                "correction of first order in the learning rate"
-            )
-        return told
-
-    def table(self, *, rows: int = 11) -> str:
-        """Return a compact table of about ``rows`` lines, evenly spread over the epochs."""
-        chosen = np.unique(np.linspace(0, len(self.epoch) - 1, rows).round().astype(int))
-        head = ("epoch", "R", "Q", "S", "loss", "next token", "rollout")
-        curves = (
-            self.epoch,
-            self.R,
-            self.Q,
-            self.S,
-            self.loss,
-            self.next_token_accuracy,
-            self.rollout_accuracy,
-        )
-        lines = ["".join(f"{name:>12}" for name in head)]
-        for index in chosen:
-            cells = [_number(curves[0][index]), *(_small(curve[index]) for curve in curves[1:])]
-            lines.append("".join(f"{cell:>12}" for cell in cells))
-        return "\n".join(lines)
-
     def to_dict(self) -> dict[str, Any]:
         """Return everything as plain numbers, lists and strings, with the accuracies."""
         return {
@@ -181,7 +100,7 @@ class Trajectory:
             **{name: getattr(self, name).tolist() for name in CURVES},
             "next_token_accuracy": self.next_token_accuracy.tolist(),
             "rollout_accuracy": self.rollout_accuracy.tolist(),
-            "caveats": self.caveats(),
+            "caveats": self.caveats,
         }
 
     def to_json(self) -> str:
@@ -219,11 +138,7 @@ class Trajectory:
                 raise ValueError("a curve holds values that are not finite")
             return cls(
                 parameters=Parameters(**about["parameters"]),
-                closure=about["closure"],
-                rate=about["rate"],
-                overlap=about["overlap"],
-                lr_correction=about["lr_correction"],
-                variances=about["variances"],
+                theory=_theory(about["theory"]),
                 start=Start(**about["start"]),
                 **{name: about[name] for name in TIMES},
                 **arrays,
@@ -234,21 +149,20 @@ class Trajectory:
             "format": FORMAT,
             "version": VERSION,
             "parameters": asdict(self.parameters),
-            "closure": self.closure,
-            "rate": self.rate,
-            "overlap": self.overlap,
-            "lr_correction": self.lr_correction,
-            "variances": self.variances,
-            "start": asdict(self.start),
-            "units": {"epoch": "gradient steps; training time is lr * epoch", "loss": "nats"},
+            "theory": {**vars(self.theory), "attention": _text(self.theory)},
+            "start": {name: getattr(self.start, name) for name in (*"RQSC", "overlap")},
+            "units": {name: QUANTITIES[name].unit for name in CURVES},
         }
 
 
-def _number(value: float) -> str:
-    """Format a number to four digits or so, without a tail of noughts."""
-    return f"{value:.4g}" if abs(value) < 1000 or abs(value) >= 1e7 else f"{value:.0f}"
+def _text(theory: Theory) -> str:
+    own = theory.attention
+    return f"{OWN}{own.text}" if isinstance(own, OwnClosure) else str(own)
 
 
-def _small(value: float) -> str:
-    """Format a number of order 1: four decimals, unless that would show a small one as nought."""
-    return f"{value:.4f}" if abs(value) >= 1e-3 or value == 0 else f"{value:.2e}"
+def _theory(about: dict[str, Any]) -> Theory:
+    """Return the theory of a file; of a closure of the user's own only the text is kept."""
+    attention = about["attention"]
+    if attention.startswith(OWN):
+        attention = OwnClosure(attention.removeprefix(OWN))
+    return Theory(**{**about, "attention": attention})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
@@ -13,12 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from meanfield.attention import closures
-from meanfield.errors import FileError, ParameterError
+from meanfield.errors import FileError
 from meanfield.files import reading
-from meanfield.flow import checked_overlap
 from meanfield.parameters import Parameters
-from meanfield.runs.run import Run, files_in, read_run, vocabulary_overlap
+from meanfield.runs.run import Run, files_in, read_run
+from meanfield.start import Start
+from meanfield.training import Training
 
 Array = NDArray[np.float64]
 
@@ -32,8 +31,6 @@ CURVES = {
     "rollout_accuracy": "rollout_accuracy",
 }
 NEEDED = ("R", "Q", "S")
-# The one way of training that the theory is about.
-COVERED = {"optimizer": "sgd", "weight_decay": 0.0, "fix_embedding": True, "d_embed": 1}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -67,54 +64,31 @@ class Measured:
         """Number of seeds."""
         return len(self.seeds)
 
-    def lacks(self, closure: str, fluctuations: bool) -> str:
-        """Say what a theory needs and these files do not hold, or "" if there is nothing."""
-        if closure == closures.PER_SEED and self.q is None:
-            return f"{self.source} holds no q and k, which {closure} starts from"
-        if fluctuations and self.permutations is not None:
-            overlaps = vocabulary_overlap(self.permutations)
-            for seed, overlap in zip(self.seeds.tolist(), overlaps, strict=True):
-                try:
-                    checked_overlap(self.parameters, overlap)
-                except ParameterError as error:
-                    return f"seed {seed} of {self.source}: {error}"
-        return ""
+    @property
+    def known_training(self) -> Training | None:
+        """How they were trained, or None where nothing is known of it."""
+        return Training.of(self.training) if self.training else None
 
-    def start(self, index: int, closure: str, fluctuations: bool) -> dict[str, Any]:
-        """Return the start of one of the seeds, as ``predict`` takes it for this closure.
-
-        Raises FileError if it needs what the files do not hold.
-        """
-        if lacks := self.lacks(closure, fluctuations):
-            raise FileError(lacks)
-        found: dict[str, Any] = {f"{n}0": float(self.curves[n][index, 0]) for n in NEEDED}
-        found["C"] = float(self.C[index])
-        if closure in closures.ATTENTION:
-            del found["R0"]  # it follows from query and key, or is that of a typical seed
-        if closure == closures.PER_SEED and self.q is not None and self.k is not None:
-            found |= {"q": self.q[index], "k": self.k[index]}
-        if fluctuations and self.permutations is not None:
-            found["permutations"] = self.permutations[index]
-            found["overlap"] = float(vocabulary_overlap(self.permutations[index]))
-        return found
+    def start(self, index: int) -> Start:
+        """Return all that is known of one of the seeds at epoch 0."""
+        return Start(
+            **{name: float(self.curves[name][index, 0]) for name in NEEDED},
+            C=float(self.C[index]),
+            q=None if self.q is None else self.q[index],
+            k=None if self.k is None else self.k[index],
+            permutations=None if self.permutations is None else self.permutations[index],
+        )
 
 
 def of_run(run: Run, source: str) -> Measured:
-    """Return the curves of a run; FileError if the theory does not cover how it was trained.
+    """Return the curves of a run; FileError if every seed diverged.
 
     Seeds that diverged are left out, and a note says so.
     """
-    for name, value in COVERED.items():
-        if run.training.get(name, value) != value:
-            raise FileError(
-                f"{source} was trained with {name} = {run.training[name]!r}: the theory is about "
-                f"{name} = {value!r}"
-            )
     alive = np.array([seed not in run.diverged for seed in run.seeds.tolist()])
     if not alive.any():
         raise FileError(f"{source} holds no seed that did not diverge; try a smaller lr")
-    n_train = run.training.get("n_train", 1)
-    steps_per_epoch = math.ceil(n_train / run.training.get("batch_size", n_train))
+    steps_per_epoch = Training.of(run.training).steps_per_epoch
     lost = ", ".join(str(seed) for seed in run.diverged)
     return Measured(
         source=source,

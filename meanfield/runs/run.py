@@ -17,17 +17,13 @@ from numpy.typing import NDArray
 from meanfield.errors import FileError
 from meanfield.files import reading, writing
 from meanfield.parameters import Parameters
+from meanfield.quantities import QUANTITIES
 
 Array = NDArray[np.float64]
 
 FORMAT = "meanfield run"
 VERSION = 1
-UNITS = {
-    "epoch": "passes over the training data; training time is lr * epoch",
-    "loss": "nats",
-    "mean_field_loss": "nats",
-    "grad_R_squared": "per unit of query and key squared",
-}
+EPOCH = "passes over the training data; training time is lr * epoch"
 MEASURED = (
     "R", "Q", "S", "C", "loss", "mean_field_loss", "train_accuracy", "test_accuracy",
     "rollout_accuracy", "correct_logit", "correct_logit_std", "other_logit", "other_logit_std",
@@ -124,23 +120,12 @@ class Run:
             "training": self.training,
             "diverged": {str(seed): epoch for seed, epoch in self.diverged.items()},
             "made_with": self.made_with,
-            "units": UNITS,
+            "units": {"epoch": EPOCH, **{name: QUANTITIES[name].unit for name in MEASURED}},
         }
         arrays = {name: getattr(self, name) for name in ARRAYS}
         arrays.update({f"state/{name}": value for name, value in self.state.items()})
         with writing(path) as file:
             np.savez(file, allow_pickle=False, about=np.array(json.dumps(about)), **arrays)
-
-
-def vocabulary_overlap(permutations: NDArray[np.integer]) -> Array:
-    """Return the mean overlap of the vocabulary's different permutations (58), 1/N on average.
-
-    permutations: (..., K, N). Shape (...): the share of states in which two of them agree.
-    """
-    *lead, K, N = permutations.shape
-    image = np.eye(N)[permutations].sum(axis=-3)  # (..., N, N), permutations that take x to n
-    agreements = np.sum(image**2, axis=(-2, -1)) - K * N
-    return np.asarray(agreements / (N * K * (K - 1))).reshape(lead)
 
 
 def read_run(path: str | os.PathLike[str], *, unfinished: bool = False) -> Run:
@@ -169,11 +154,6 @@ def read_run(path: str | os.PathLike[str], *, unfinished: bool = False) -> Run:
             "resume the run to finish it"
         )
     return run
-
-
-def read_runs(folder: str | os.PathLike[str]) -> list[Run]:
-    """Read every run file of a folder, checkpoints left out; FileError if there is none."""
-    return [read_run(path) for path in files_in(folder)]
 
 
 def files_in(folder: str | os.PathLike[str]) -> list[Path]:

@@ -1,6 +1,6 @@
 """A grid of parameter sets, read from a TOML file: what varies, what is fixed, checked at once.
 
-closure = "linear"                      # of a theory sweep: or "quadratic", "spectral"
+theory = "linear"                       # of a theory sweep; default: linear
 epochs = [100, 300]                     # where to keep R, Q, S and the accuracies, if wanted
 
 [fixed]
@@ -34,8 +34,9 @@ from numpy.typing import NDArray
 from meanfield.checks import nonnegative, real
 from meanfield.errors import FileError, ParameterError
 from meanfield.parameters import Parameters
+from meanfield.theory import DEFAULT, PAPER, Theory
 
-TABLES = ("closure", "epochs", "fixed", "grid", "training")
+TABLES = ("theory", "closure", "epochs", "fixed", "grid", "training")
 INTEGERS = ("N", "T", "K", "d_head")
 NAMES = tuple(field.name for field in fields(Parameters))
 VARYING = tuple(name for name in NAMES if name != "rope_spacing")  # dimensions are numbers
@@ -48,12 +49,13 @@ class Grid:
     """Parameter sets: the product of the axes, one dimension each.
 
     axes: by parameter name, ascending values (n,). fixed: the other parameters that are given.
-    closure, epochs: of the theory; epochs (E,), maybe none. training: its table, not checked here.
+    theory: that is solved. epochs: (E,), where curves are kept, maybe none.
+    training: its table, not checked here.
     """
 
     axes: Mapping[str, NDArray[Any]]
     fixed: Mapping[str, Any]
-    closure: str
+    theory: Theory
     epochs: NDArray[np.float64]
     training: Mapping[str, Any]
 
@@ -73,7 +75,7 @@ class Grid:
         all_but_axes = {
             "dimensions": list(self.axes),
             "fixed": dict(self.fixed),
-            "closure": self.closure,
+            "closure": str(self.theory),
             "epochs": self.epochs.tolist(),
             "training": dict(self.training),
         }
@@ -129,17 +131,25 @@ def from_tables(tables: Mapping[str, Any]) -> Grid:
     if not isinstance(listed, list):
         raise ParameterError(f"epochs must be a list of numbers of at least 0, not {listed!r}")
     epochs = np.array([nonnegative("epochs", each) for each in listed])
-    closure = tables.get("closure", "linear")
-    if closure not in ("linear", "quadratic", "spectral"):
-        raise ParameterError(
-            f'closure must be "linear", "quadratic" or "spectral", not {closure!r}'
-        )
-    grid = Grid(axes, fixed, closure, np.unique(epochs), dict(tables.get("training", {})))
+    grid = Grid(axes, fixed, _theory(tables), np.unique(epochs), dict(tables.get("training", {})))
     if grid.size > MOST:
         raise ParameterError(f"a grid may have {MOST:,} parameter sets at most, not {grid.size:,}")
     for some in _judged(grid):
         Parameters(**some)
     return grid
+
+
+def _theory(tables: Mapping[str, Any]) -> Theory:
+    """Return the theory that is named, or whose closure is; ParameterError for none of a sweep."""
+    if "theory" in tables and "closure" in tables:
+        raise ParameterError("a grid has a theory or a closure, not both")
+    named = tables.get("theory", tables.get("closure", PAPER))
+    theory = Theory.parse(named)
+    if "closure" in tables and not theory.closed:
+        theory = Theory.parse(DEFAULT)
+    if theory.of_one_seed:
+        raise ParameterError(f"a grid has no seed for {theory} to start from: name another theory")
+    return theory
 
 
 def axis(name: str, value: Any) -> NDArray[Any]:

@@ -11,7 +11,7 @@ import math
 import os
 import shutil
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -19,16 +19,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meanfield.errors import FileError, ParameterError
+from meanfield.parameters import Parameters
+from meanfield.quantities import QUANTITIES
 from meanfield.sweep.grid import Grid
 
 MISSING, DONE, IMPOSSIBLE = 0, 1, 2  # the status of a point
 MEANINGS = "missing done impossible"
 INSTALL = 'pip install --editable ".[sweep]"'
-LETTERS = {"N": "states", "T": "actions per sequence", "K": "permutations in the vocabulary",
-           "d_head": "dimension of query and key", "rope_theta": "base of the RoPE frequencies",
-           "lr": "learning rate", "qk_variance": "variance of query and key entries at the start",
-           "w_init": "half-width of the uniform start of W", "epoch": "epoch", "seed": "seed",
-           }  # fmt: skip
+# What a coordinate is: parameters say it themselves.
+COORDINATES = {each.name: each.metadata.get("says", each.name) for each in fields(Parameters)} | {
+    "epoch": "epoch",
+    "seed": "seed",
+}
 
 
 @dataclass(frozen=True)
@@ -38,11 +40,13 @@ class Variable:
     dims: tuple[str, ...]
     says: str
     units: str
-    source: Any
+    source: str
 
-    def of(self, closure: str) -> Variable:
-        """Return it with the equations of this closure."""
-        return replace(self, source=self.source[closure])
+    @classmethod
+    def of(cls, name: str, dims: tuple[str, ...]) -> Variable:
+        """Return the array of a known quantity."""
+        known = QUANTITIES[name]
+        return cls(dims, known.says, known.unit, known.equations)
 
 
 Variables = dict[str, Variable]
@@ -215,18 +219,18 @@ def _create(
     flags = {"flag_values": [MISSING, DONE, IMPOSSIBLE], "flag_meanings": MEANINGS}
     arrays["status"] = (dims, empty((), MISSING, np.int8), {"long_name": "status", **flags})
     coordinates = {
-        name: (name, values, {"long_name": LETTERS[name], "units": "1"})
+        name: (name, values, {"long_name": COORDINATES[name], "units": "1"})
         for name, values in {**grid.axes, **extra}.items()
     }
     training = json.dumps(dict(grid.training), sort_keys=True)
-    told = {"training": training} if grid.training else {"closure": grid.closure}
+    what = {"training": training} if grid.training else {"theory": str(grid.theory)}
     dataset = xarray.Dataset(
         arrays,
         coordinates,
         {
             "title": title,
             "fixed": json.dumps(dict(grid.fixed), sort_keys=True),
-            **told,
+            **what,
             "grid_hash": grid.hash,
             "source": "Forner, Kuehn, Thamm, Rosenow, arXiv:2606.18164",
         },

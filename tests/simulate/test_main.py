@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from meanfield.command import given
-from meanfield.runs.run import ARRAYS, read_run, read_runs
+from meanfield.runs.run import ARRAYS, Run, files_in, read_run
 from simulate import __main__ as simulate
 from simulate.settings import Experiment, Machine, from_set
 from simulate.train import train
@@ -25,6 +25,10 @@ from tests.simulate.small import experiment
 ROOT = Path(__file__).parents[2]
 TINY = ["--N", "5", "--T", "3", "--d-head", "4", "--n-train", "60", "--n-test", "20",
         "--train-epochs", "12", "--eval-every", "4"]  # fmt: skip
+
+
+def read_runs(folder: Path) -> list[Run]:
+    return [read_run(path) for path in files_in(folder)]
 
 
 def test_seeds_into_one_run_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -247,7 +251,7 @@ def test_killed_again_and_again_it_ends_bit_identical(tmp_path: Path) -> None:
         ) as process:
             while epoch_of(folder) < goal:
                 assert process.poll() is None, process.communicate()
-                time.sleep(0.003)
+                time.sleep(0.02)
             process.send_signal(sign)
             err = process.communicate()[1]
         if sign == signal.SIGTERM:
