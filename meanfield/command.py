@@ -18,6 +18,7 @@ from meanfield.errors import MISTAKES
 
 NEGATIVE = re.compile(r"-(\d+\.?\d*|\.\d+)[eE][-+]?\d+")
 INTERRUPTED, PIPE_CLOSED = 130, 141  # exit codes, as shells have them
+EXTRAS = {"torch": "simulate"}  # libraries that not everybody has, by the extra that installs them
 
 
 class Parser(argparse.ArgumentParser):
@@ -139,7 +140,8 @@ def given(options: argparse.Namespace, kind: Any) -> dict[str, Any]:
 def run(command: argparse.ArgumentParser, work: Callable[[], int], *, resume: str = "") -> int:
     """Return the exit code of ``work``; a user's mistake is one sentence on stderr and code 2.
 
-    resume: what to say after an interruption, if the work can go on later.
+    So is a library that is not installed. resume: what to say after an interruption, if the work
+    can go on later.
     """
     try:
         with _interruptible():
@@ -148,6 +150,10 @@ def run(command: argparse.ArgumentParser, work: Callable[[], int], *, resume: st
             return code
     except MISTAKES as error:
         command.error(str(error))
+    except ModuleNotFoundError as error:
+        if error.name not in EXTRAS:
+            raise
+        command.error(f'needs {error.name}: pip install --editable ".[{EXTRAS[error.name]}]"')
     except BrokenPipeError:  # who read the output has gone: what is left of it goes nowhere
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return PIPE_CLOSED

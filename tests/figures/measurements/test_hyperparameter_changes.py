@@ -75,4 +75,4 @@ def test_one_value_is_changed_at_a_time_and_trained_past_saturation() -> None:
             for closure in ("linear", "quadratic")
         ]
         expected = max(100, 1.5 * max(epoch or 0 for epoch in saturated))
-        assert each.training.train_epochs == pytest.approx(expected, abs=5)
+        assert each.schedule.train_epochs == pytest.approx(expected, abs=5)

@@ -33,7 +33,7 @@ def test_trainings_wait_for_late_seeds() -> None:
     assert len(found) == sum(len(series.values) for series in SERIES.values())
     for name, each in found.items():
         predicted = onset_epochs.predicted_epoch(each.parameters, "linear")
-        assert each.training.train_epochs > 3.9 * predicted, name
+        assert each.schedule.train_epochs > 3.9 * predicted, name
         assert len(each.seeds) == onset_laws.SEEDS
 
 

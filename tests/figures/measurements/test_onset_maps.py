@@ -56,4 +56,4 @@ def test_every_training_locks_on_at_about_the_same_epoch() -> None:
     for each in list(onset_maps.batches(quick=False).values())[::5]:
         onset = predict(each.parameters).onset_epoch
         assert onset == pytest.approx(onset_epochs.ONSET, rel=0.05)
-        assert each.training.train_epochs == pytest.approx(1.5 * onset, abs=1)
+        assert each.schedule.train_epochs == pytest.approx(1.5 * onset, abs=1)

@@ -106,5 +106,5 @@ def test_models_are_new_and_trained_past_saturation_in_little_time() -> None:
     for each in (full["T5"], quick["T8"]):
         typical = predict(each.parameters, closure="spectral", fluctuations=False)
         epochs = 1.6 * (typical.saturation_epoch or math.inf)
-        assert each.training.train_epochs == pytest.approx(epochs, abs=5)
+        assert each.schedule.train_epochs == pytest.approx(epochs, abs=5)
     assert {each.parameters.T for each in full.values()} >= {5, 20}

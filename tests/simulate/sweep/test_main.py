@@ -1,30 +1,28 @@
-"""Training over a grid: run files, the dataset beside them, a killed sweep, wrong grids."""
+"""The command, ``python -m simulate.sweep``: run files, the dataset beside them, wrong grids."""
 
 from __future__ import annotations
 
-import math
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from meanfield import Parameters, predict
 from meanfield.runs.run import CHECKPOINT, read_run
-from simulate import sweep
-from simulate.settings import Training
+from simulate.settings import Experiment
+from simulate.sweep import __main__ as sweep
 from simulate.train import train
 
 xarray = pytest.importorskip("xarray")
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 SMALL = """
 [fixed]
 rope_theta = 30.0
@@ -59,23 +57,9 @@ def test_every_point_is_the_training_of_its_run_file(tmp_path: Path) -> None:
         for name in ("R", "Q", "S", "rollout_accuracy"):
             assert np.array_equal(point[name], getattr(run, name)[:, -1])
         assert float(point.train_epochs) == 40
-    alone = train(
-        runs[5, 3].parameters,
-        Training(n_train=128, n_test=32, train_epochs=40, eval_every=1),
-        [0, 1],
-    )
+    settings = {"n_train": 128, "n_test": 32, "train_epochs": 40, "eval_every": 1}
+    alone = train(Experiment.of([0, 1], **{**dict(runs[5, 3].parameters.items()), **settings}))
     assert np.allclose(data.R.sel(N=5, T=3), alone.R[:, -1], rtol=1e-5)
-
-
-def test_the_horizon_follows_the_theory(tmp_path: Path) -> None:
-    text = SMALL.replace("train_epochs = 40", "horizon = 2.5").replace("[2, 3]", "[3, 4]")
-    assert sweep.main([*written(tmp_path, text), "--workers", "0"]) == 0
-    data = dataset(tmp_path)
-    for N, T in ((4, 3), (5, 4)):
-        onset = predict(Parameters(N=N, T=T, rope_theta=30.0), closure="linear").onset_epoch
-        assert onset is not None
-        assert float(data.train_epochs.sel(N=N, T=T)) == math.ceil(2.5 * onset)
-    assert bool(np.all(data.onset_epoch < data.train_epochs))
 
 
 def test_a_killed_sweep_goes_on_from_its_checkpoints(tmp_path: Path) -> None:
@@ -113,35 +97,23 @@ def test_what_is_trained_is_read_and_what_is_begun_goes_on(
     lost.unlink()
     trained = []
 
-    def noting(*arguments: Any, **options: Any) -> Any:
+    def noting(of: Experiment, **options: Any) -> Any:
         if "path" in options:  # the others tell how long it takes
             trained.append((options["path"].name, options["resume"]))
-        return train(*arguments, **options)
+            assert options["path"].name == of.file
+            assert options["machine"].threads == 1  # the workers are side by side already
+        return train(of, **options)
 
-    monkeypatch.setattr(sweep, "train", noting)
+    monkeypatch.setattr("simulate.sweep.points.train", noting)
     assert sweep.main([*written(tmp_path), "--workers", "0"]) == 0
     assert trained == [(lost.name, True)]
     assert dataset(tmp_path).identical(before)
 
 
-def test_seeds_without_an_onset() -> None:
-    p = Parameters(N=4, T=3)
-    short = Training(n_train=64, n_test=16, train_epochs=2, eval_every=1)
-    run = train(p, short, [0, 1])
-    assert np.all(run.R[:, -1] < 0.5)
-    assert sweep.row(run)["onset_epoch"].tolist() == [[math.inf, math.inf]]
-    broken = sweep.row(replace(run, diverged={1: 2}))["onset_epoch"]
-    assert broken[0, 0] == math.inf
-    assert np.isnan(broken[0, 1])
-
-
 MISTAKES = {
     SMALL + "colour = 1\n": "not 'colour'",
-    SMALL + "horizon = 2.0\n": "may have train_epochs or horizon, not both",
-    SMALL.replace('"0:2"', '"x"'): "seeds must be text",
-    SMALL.replace('"0:2"', "3"): "seeds must be text",
-    SMALL.replace("n_test = 32", "n_test = 0"): "n_test must be an integer from 1",
-    'closure = "quadratic"\n' + SMALL: "closure and epochs are for python -m meanfield.sweep",
+    SMALL.replace("N = [4, 5]", "N = [1, 4]"): "N must be between 2 and",
+    "": "a grid needs a table [grid]",
 }
 
 
@@ -151,6 +123,37 @@ def test_a_wrong_grid_is_told_in_one_sentence(
 ) -> None:
     with pytest.raises(SystemExit, match="2"):
         sweep.main([*written(tmp_path, text), "--workers", "0"])
-    told = capsys.readouterr().err
-    assert MISTAKES[text] in told
-    assert told.count("\n") == 1
+    out, err = capsys.readouterr()
+    assert MISTAKES[text] in err
+    assert (out, err.count("\n")) == ("", 1)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_dry_run_trains_nothing_that_is_kept(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert sweep.main([*written(tmp_path), "--dry-run"]) == 0
+    out = capsys.readouterr().out
+    sizes = r"4 parameter sets \(2 N x 2 T\), 2 seeds each"
+    assert re.fullmatch(rf"{sizes}: about \d+ s, trainings of up to 40 epochs\n", out)
+    assert not list(tmp_path.rglob("*.npz"))
+    one = SMALL.replace('"0:2"', '"7"')
+    assert sweep.main([*written(tmp_path, one), "--dry-run"]) == 0
+    assert ", 1 seed each: about" in capsys.readouterr().out
+
+
+def test_the_time_is_shared_by_the_workers(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("simulate.sweep.points.estimate", lambda grid, plan: (600.0, 12345))
+    for workers, minutes in (("0", "10 min"), ("4", "2 min")):
+        assert sweep.main([*written(tmp_path), "--dry-run", "--workers", workers]) == 0
+        assert f"about {minutes}, trainings of up to 12,345 epochs" in capsys.readouterr().out
+
+
+def test_the_device_reaches_every_training(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        sweep.main([*written(tmp_path), "--device", "tpu"])
+    assert 'device must be "auto", "cpu" or "cuda", not \'tpu\'' in capsys.readouterr().err

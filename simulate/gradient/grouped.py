@@ -17,11 +17,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from simulate.measures import Statistics
-from simulate.task import Sequences, Tokens
+from simulate.gradient.data import SAFE, Statistics
+from simulate.task import Sequences, indices
 
-# A logit is a convex combination of entries of W: below this bound on them exp cannot overflow.
-SAFE = {torch.float32: 80.0, torch.float64: 700.0}
 CACHE = 8e6  # bytes of one buffer worked on at a time on a CPU
 
 
@@ -49,7 +47,7 @@ class Chunk:
 
 
 class Grouped:
-    """The sequences of B seeds, ready for gradients."""
+    """The sequences of B seeds, ready for gradients: ``Data`` on any device."""
 
     def __init__(
         self, data: Sequences, *, N: int, K: int, dtype: torch.dtype, device: torch.device
@@ -58,7 +56,7 @@ class Grouped:
         self.N, self.K, self.dtype, self.device = N, K, dtype, device
         B, n, T = data.actions.shape
         self.rows = n * T
-        self.first, self.last = self._tensor(data.states[..., 0]), self._tensor(data.states[..., T])
+        self.first, self.last = (indices(data.states[..., t], device) for t in (0, T))
         pieces, seeds = 1, [slice(0, B)]
         if one_seed_a_chunk(device):
             pieces = max(1, round(self.rows * max(N, K) * dtype.itemsize / CACHE))
@@ -128,8 +126,10 @@ class Grouped:
         return right / self.first.shape[1]
 
     def _chunk(self, data: Sequences, seeds: slice, sequences: slice) -> Chunk:
-        actions = self._tensor(data.actions[seeds, sequences]).transpose(1, 2)  # (b, T, n)
-        states = self._tensor(data.states[seeds, sequences]).transpose(1, 2)  # (b, T + 1, n)
+        tokens = (data.actions, data.states)
+        actions, states = (  # (b, T, n) and (b, T + 1, n)
+            indices(each[seeds, sequences], self.device).transpose(1, 2) for each in tokens
+        )
         b, T, n = actions.shape
         groups = b * self.N
         group = states[:, :T].reshape(b, -1)
@@ -190,6 +190,3 @@ class Grouped:
         """Return the logits, grouped: (b N, most, N)."""
         y = self.y[: chunk.row.numel() * self.N].view(*z.shape[:2], self.N)
         return torch.bmm(z, columns, out=y)
-
-    def _tensor(self, tokens: Tokens) -> Tensor:
-        return torch.as_tensor(tokens.astype(np.int64), device=self.device)

@@ -1,4 +1,4 @@
-"""The exponential of the fused kernel, alone: its gradients are in test_gradient.py."""
+"""The exponential of the fused kernel, and the compiler it needs; the rest is in test_data.py."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
-from simulate import fused
+from meanfield.parameters import Parameters
+from simulate.gradient import fused
+from tests.simulate.small import needs_compiler, task_of
 
 WRAPPED = """
 #include "{source}"
@@ -19,7 +22,7 @@ void exponentials(real *y, int64_t count) {{
 """
 
 
-@pytest.mark.skipif(fused.compiler() is None, reason="no C compiler")
+@needs_compiler
 @pytest.mark.parametrize("real", ["float", "double"])
 def test_the_exponential_is_right_to_rounding(real: str, tmp_path: Path) -> None:
     source, built = tmp_path / "wrapped.c", tmp_path / "wrapped.so"
@@ -44,3 +47,28 @@ def test_the_exponential_is_right_to_rounding(real: str, tmp_path: Path) -> None
     far = -np.geomspace(1.001 * largest, 1e30, 64).astype(dtype)
     assert not exp(far).any()
     assert exp(np.zeros(8, dtype)).tolist() == [1.0] * 8
+
+
+def test_the_compiler_is_ccs_choice_else_what_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    there = {"gcc": "/bin/gcc", "clang": "/bin/clang", "mine": "/opt/mine"}
+    monkeypatch.setattr(fused.shutil, "which", there.get)
+    monkeypatch.setenv("CC", "mine")
+    assert fused.compiler() == "/opt/mine"
+    monkeypatch.setenv("CC", "nowhere")
+    assert fused.compiler() == "/bin/gcc"
+    monkeypatch.delenv("CC")
+    there.pop("gcc")
+    assert fused.compiler() == "/bin/clang"
+    there.clear()
+    assert fused.compiler() is None
+
+
+def test_without_a_working_compiler_there_is_no_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
+    p = Parameters(N=3, K=4, T=2)
+    for name in (None, "false"):  # none, and one that compiles nothing
+        monkeypatch.setattr(fused, "compiler", lambda name=name: name)
+        fused.library.cache_clear()
+        assert fused.library(p.N, p.K, p.T, torch.float32) is None
+        with pytest.raises(RuntimeError, match="needs a C compiler: use Grouped"):
+            fused.Fused(task_of(p).train, N=p.N, K=p.K, dtype=torch.float32)
+    fused.library.cache_clear()

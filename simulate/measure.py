@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,19 +11,17 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 from meanfield import generated
-from simulate.fused import Fused
-from simulate.grouped import Grouped
-from simulate.model import Transformer, overlaps
-from simulate.task import Sequences, Task
+from simulate.gradient.data import Data
+from simulate.model import Transformer, attention_of, overlaps
+from simulate.task import Sequences, Task, indices
 
-Data: TypeAlias = Grouped | Fused
 Array = NDArray[Any]
 
 
 def measure(model: Transformer, task: Task, train: Data, test: Data) -> dict[str, Array]:
     """Return one array (B, ...) for each measured field of a run file."""
     W = model.W.detach()
-    permutations = _tokens(task.permutations, W.device)
+    permutations = indices(task.permutations, W.device)
     _, K, N, _ = W.shape
     if model.fix_embedding:
         of_train = of_test = A = model.attention()
@@ -59,16 +57,10 @@ def measure(model: Transformer, task: Task, train: Data, test: Data) -> dict[str
     }
 
 
-def attention_of(model: Transformer, data: Sequences) -> Tensor:
-    """Return the attention of every sequence under learned embeddings, (B, n, T, T)."""
-    device = model.W.device
-    return model.attention_of(_tokens(data.actions, device), _tokens(data.states[..., :-1], device))
-
-
 def learned_rollout(model: Transformer, data: Sequences) -> Tensor:
     """Return the share of sequences whose last state is generated right, learned embeddings."""
     B, K = model.W.shape[:2]
-    actions, states = (_tokens(part, model.W.device) for part in (data.actions, data.states))
+    actions, states = (indices(part, model.W.device) for part in (data.actions, data.states))
     onehot = one_hot(actions, K).to(model.W.dtype)
     seed = torch.arange(B, device=model.W.device)[:, None]
     columns = model.W.permute(0, 3, 1, 2)
@@ -93,7 +85,3 @@ def _learned_grad_R_squared(model: Transformer, data: Sequences) -> Tensor:
     R = attention_of(model, data).diagonal(dim1=2, dim2=3).mean((1, 2))
     gradients = torch.autograd.grad(R.sum(), [model.query, model.key])
     return sum((g.square().sum((1, 2)) for g in gradients), torch.zeros_like(R))
-
-
-def _tokens(tokens: NDArray[np.uint16], device: torch.device) -> Tensor:
-    return torch.as_tensor(tokens.astype(np.int64), device=device)

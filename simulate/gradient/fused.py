@@ -22,8 +22,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from simulate.grouped import SAFE
-from simulate.measures import Statistics
+from simulate.gradient.data import SAFE, Statistics
 from simulate.task import Sequences, Tokens
 
 SOURCE = Path(__file__).with_name("fused.c")
@@ -58,8 +57,9 @@ def library(N: int, K: int, T: int, dtype: torch.dtype) -> ctypes.CDLL | None:
         try:
             subprocess.run(
                 [cc, *FLAGS, *sizes, str(SOURCE), "-o", str(built), "-lm"],
-                check=True, capture_output=True,
-            )  # fmt: skip
+                check=True,
+                capture_output=True,
+            )
             result = ctypes.CDLL(str(built))
         except (OSError, subprocess.CalledProcessError):
             return None
@@ -74,7 +74,7 @@ def library(N: int, K: int, T: int, dtype: torch.dtype) -> ctypes.CDLL | None:
 
 
 class Fused:
-    """The sequences of B seeds, ready for gradients; the interface of Grouped."""
+    """The sequences of B seeds, ready for gradients: ``Data`` on a CPU."""
 
     def __init__(
         self, data: Sequences, *, N: int, K: int, dtype: torch.dtype, each: Each = map
@@ -94,10 +94,7 @@ class Fused:
         ]
 
     def gradient(self, A: Tensor, W: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the gradient of the loss (7) by A and by W.
-
-        A: (B, T, T). W: (B, K, N, N). A seed whose W is not finite gets gradient 0.
-        """
+        """Return the gradient of the loss (7) by A and by W, 0 for a seed whose W is not finite."""
         by_A = torch.zeros_like(A, dtype=self.dtype)
         by_W = torch.zeros_like(W)
         A = A.to(self.dtype).contiguous()
@@ -109,10 +106,14 @@ class Fused:
             columns = self._columns(W[s])
             by_columns = torch.zeros_like(columns)
             self.library.gradient(
-                ctypes.byref(self.data[s][0]), A[s].data_ptr(), columns.data_ptr(),
-                1 / (self.sequences * self.T), largest >= SAFE[self.dtype], by_A[s].data_ptr(),
+                ctypes.byref(self.data[s][0]),
+                A[s].data_ptr(),
+                columns.data_ptr(),
+                1 / (self.sequences * self.T),
+                largest >= SAFE[self.dtype],
+                by_A[s].data_ptr(),
                 by_columns.data_ptr(),
-            )  # fmt: skip
+            )
             by_W[s] = by_columns[..., : self.N].permute(1, 2, 0)
 
         list(self.each(one, range(len(self.data))))
