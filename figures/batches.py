@@ -8,9 +8,9 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from meanfield.files import FileError
+from meanfield.errors import FileError
 from meanfield.parameters import Parameters
-from meanfield.runs import Run, read_run
+from meanfield.runs.run import Run, read_run
 from simulate.settings import SETS, Training, run_name
 
 TRAINING = {"n_train", "n_test", "integrator"}  # what ``batch`` can change beside the parameters

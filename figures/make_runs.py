@@ -12,7 +12,7 @@ import torch
 from tqdm import tqdm
 
 from figures.batches import Batch
-from meanfield.runs import read_run
+from meanfield.runs.run import read_run
 from simulate.train import train
 
 

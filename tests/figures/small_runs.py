@@ -14,7 +14,7 @@ from matplotlib.lines import Line2D
 from matplotlib.text import Text
 
 from meanfield.parameters import Parameters
-from meanfield.runs import Run
+from meanfield.runs.run import Run
 from simulate.settings import Training
 from simulate.train import train
 

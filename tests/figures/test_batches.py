@@ -9,7 +9,7 @@ import pytest
 
 from figures.batches import batch, distinct, lasting, load
 from figures.make_runs import make
-from meanfield.files import FileError
+from meanfield.errors import FileError
 from simulate.settings import Training
 
 TINY = batch(seeds=2, epochs=6, every=2, N=4, T=3, n_train=32, n_test=16)

@@ -11,8 +11,8 @@ import pytest
 
 from figures.batches import batch, load
 from figures.make_runs import make
-from meanfield.files import FileError
-from meanfield.runs import ARRAYS, checkpoint_of, read_run
+from meanfield.errors import FileError
+from meanfield.runs.run import ARRAYS, checkpoint_of, read_run
 from simulate.train import train
 
 TINY = batch(seeds=2, epochs=6, every=2, N=4, T=3, n_train=32, n_test=16)
