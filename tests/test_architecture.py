@@ -51,7 +51,7 @@ ROOMS = (
 OTHER_MEANINGS = {
     "meanfield/parameters.py": {"linear"},  # frequencies on a linear grid
     "meanfield/sweep/grid.py": {"linear"},  # values spaced linearly
-    "meanfield/style.py": {"linear", "quadratic"},  # frequencies; the dashes of two theories
+    "meanfield/style.py": {"linear"},  # frequencies on a linear grid
 }
 LONGEST = 60  # lines of a function
 FULLEST = 13  # modules in a folder, its __init__ left out

@@ -6,7 +6,7 @@ import numpy as np
 from synthetic_runs import locking, synthetic
 
 from meanfield.parameters import Parameters
-from meanfield.runs import Run
+from meanfield.runs.run import Run
 
 MAIN = "main"
 SIZES = {"N": 5, "T": 4, "K": 6, "d_head": 8}

@@ -8,7 +8,7 @@ from scipy.special import expit, logit
 from synthetic_runs import Array, slow_gamma, synthetic
 
 from meanfield.parameters import Parameters
-from meanfield.runs import Run
+from meanfield.runs.run import Run
 
 PARAMETERS = Parameters(N=8, T=5, K=6, d_head=16)
 GAMMA = slow_gamma(PARAMETERS)

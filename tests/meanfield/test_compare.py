@@ -12,13 +12,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from meanfield.compare.words import concise, late
 from scipy.special import logit
 
 from meanfield import ParameterError, Parameters
 from meanfield.compare import __main__ as compare
 from meanfield.compare import comparison
 from meanfield.compare.comparison import Estimate, deviation, first_half, jackknife, lateness
-from meanfield.compare.words import concise, late
 from meanfield.predict import prediction
 from meanfield.runs.measured import CURVES, Measured
 

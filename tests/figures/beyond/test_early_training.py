@@ -13,8 +13,8 @@ from figures.beyond import early_training
 from figures.drawing import Drawn
 from figures.measurements.early_growth import NAMES
 from meanfield import style
+from meanfield.compare.statistics import concise
 from meanfield.parameters import Parameters
-from meanfield.words import concise
 
 PARAMETERS = Parameters(N=9, K=14, T=6, d_head=12, lr=3.0)
 RUN = mean_field_run(PARAMETERS, np.linspace(0, 120, 61).astype(int))

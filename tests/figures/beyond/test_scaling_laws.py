@@ -10,7 +10,7 @@ from synthetic_runs import locking, synthetic
 from figures.beyond import scaling_laws
 from figures.drawing import Drawn
 from figures.measurements.onset_laws import SERIES, batches, laws
-from meanfield.runs import Run
+from meanfield.runs.run import Run
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from figures.measurements.onset_epochs import (
     predicted_epoch,
 )
 from meanfield.parameters import Parameters
-from meanfield.prediction import predict
+from meanfield.predict.prediction import predict
 
 P = Parameters(N=7, K=12, T=6, d_head=16, lr=3.0)
 
@@ -29,7 +29,7 @@ def test_seeds_have_their_onset_where_R_passes_one_half() -> None:
 
 @pytest.mark.parametrize("closure", ["linear", "quadratic"])
 def test_the_predicted_onset_is_that_of_the_solution(closure: str) -> None:
-    expected = predict(P, closure=closure).onset_epoch
+    expected = predict(P, closure).onset_epoch
     assert predicted_epoch(P, closure) == pytest.approx(expected, rel=1e-6)
 
 

@@ -10,8 +10,9 @@ from synthetic_runs import locking, synthetic
 
 from figures.measurements import onset_epochs, onset_laws
 from figures.measurements.onset_laws import SERIES, Law
-from meanfield import Parameters, scaling
-from meanfield.runs import Run
+from meanfield import Parameters
+from meanfield.predict import scaling
+from meanfield.runs.run import Run
 
 
 def test_each_series_changes_one_size_alone() -> None:

@@ -8,8 +8,7 @@ from small_runs import P, assert_no_words_overlap, line_like, trained
 
 from figures.drawing import Drawn
 from figures.paper.attention import MAPS, draw
-from meanfield.comparison import average
-from meanfield.words import concise
+from meanfield.compare.statistics import average, concise
 
 
 @pytest.fixture(scope="module")

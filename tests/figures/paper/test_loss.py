@@ -10,9 +10,8 @@ from small_runs import P, assert_no_words_overlap, line_like, trained
 
 from figures.drawing import Drawn
 from figures.paper.loss import draw
-from meanfield.comparison import average, jackknife
-from meanfield.runs import Run
-from meanfield.words import concise
+from meanfield.compare.statistics import average, concise, jackknife
+from meanfield.runs.run import Run
 
 
 @pytest.fixture(scope="module")
