@@ -59,7 +59,7 @@ def wrong_attention(missing: Real, T: Real) -> Real:
 
 
 def mean_overlap(N: Real) -> Real:
-    """Overlap of independent permutations, on average. (76b)"""
+    """Overlap of independent permutations, on average. (76b), (58c)"""
     N = 1.0 * N
     return 1 / N
 
@@ -74,7 +74,7 @@ def measured_overlap(squares: Real, N: Real, K: Real) -> Real:
 
 
 def least_overlap(N: Real, K: Real) -> Real:
-    """The least that it can be. (58c)"""
+    """The least that it can be. (58d)"""
     N, K = 1.0 * N, 1.0 * K
     return (K / N - 1) / (K - 1)
 

@@ -92,9 +92,9 @@ def vocabulary() -> list[Written]:
         Written(
             "mean_overlap",
             "Overlap of independent permutations, on average.",
-            (overlaps.overlap_of_independent,),
+            (overlaps.overlap_of_independent, logic.overlap_at_mean),
             (N,),
-            prove("1/N", overlaps.overlap_of_independent.statement.rhs / N),
+            held(logic.overlap_at_mean),
         ),
         Written(
             "measured_overlap",
