@@ -13,7 +13,9 @@ import time
 
 import numpy as np
 
-from meanfield import Parameters, closures, dynamics, predict, seeds, trust
+from meanfield import Parameters, dynamics, predict
+from meanfield.attention import closures
+from meanfield.predict import seeds, trust
 
 PREDICT = [sys.executable, "-m", "meanfield.predict", "--N", "20", "--T", "10"]
 IMPORT = [sys.executable, "-c", "import scipy.integrate"]

@@ -12,8 +12,9 @@ import time
 import numpy as np
 from scipy.optimize import brentq
 
-from meanfield import Parameters, closures, dynamics
-from meanfield.quadrature import predict_many
+from meanfield import Parameters, dynamics
+from meanfield.attention import closures
+from meanfield.predict.quadrature import predict_many
 
 TARGET = 100.0
 

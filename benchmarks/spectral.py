@@ -13,7 +13,9 @@ import sys
 
 import numpy as np
 
-from meanfield import Parameters, lock, predict, seeds
+from meanfield import Parameters, predict
+from meanfield.attention import onset as lock
+from meanfield.predict import seeds
 
 FREQUENCIES = (("power", 10.0), ("power", 100.0), ("power", 1e4), ("linear", 10.0))
 TARGET = 0.02  # of the median, beside two of its standard errors

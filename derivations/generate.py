@@ -81,7 +81,7 @@ def module_source() -> str:
 
 def files() -> dict[Path, str]:
     """All that is generated, by where it goes."""
-    explorer = TARGET.parent / "explorer"
+    explorer = TARGET.parent / "explore"
     return {
         TARGET: module_source(),
         explorer / "generated.js": javascript.module(functions(), NAMES),

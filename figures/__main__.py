@@ -20,6 +20,8 @@ from meanfield.dynamics import SolverError
 from meanfield.files import FileError, make_folder
 from meanfield.parameters import ParameterError
 
+OUT, DATA = "figures/out", "runs/figures"
+
 DESCRIPTION = """\
 Redraw the paper's figures, and those beyond it, from trained models and the theory."""
 
@@ -30,11 +32,11 @@ examples:
   python -m figures order_parameters --out plots
   python -m figures --runs --quick --out figures/out/quick
 
-Every figure becomes a PDF, a PNG and a JSON file that holds its caption, its numbers, and the
-parameters and seeds of the trainings it shows. --runs trains what is missing (it needs torch and
-takes some minutes, with --quick small models in under two); a training is kept in the folder
---data and never made twice. Exit code: 0; 2 with one sentence on stderr; 130 if interrupted, when
-the same command goes on from there."""
+Every figure becomes a PDF, a PNG and a JSON file. The JSON file holds its caption, its numbers, and
+the parameters and seeds of the trainings it shows. --runs trains what is missing. It needs torch
+and takes some minutes; small models (--quick) take less than two. The folder --data keeps every
+training, and none is made twice. The exit code is 0, or 2 with one sentence on stderr, or 130 after
+an interruption; the same command then goes on from there."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -46,16 +48,17 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    result.add_argument("names", nargs="*", metavar="NAME", help="which (default: all)")
-    result.add_argument("--list", action="store_true", help="say which figures there are, and exit")
-    result.add_argument("--runs", action="store_true", help="train first what is missing")
-    result.add_argument("--quick", action="store_true", help="of small models, for a first look")
-    result.add_argument("--out", type=Path, default=Path("figures/out"), metavar="FOLDER",
-                        help="where figures go (default: figures/out)")  # fmt: skip
-    result.add_argument("--data", type=Path, default=Path("runs/figures"), metavar="FOLDER",
-                        help="where run files are kept (default: runs/figures)")  # fmt: skip
-    result.add_argument("--workers", type=integer, metavar="COUNT",
-                        help="trainings at a time (default: one a core)")  # fmt: skip
+    add = result.add_argument
+    add("names", nargs="*", metavar="NAME", help="the figures to draw (default: all)")
+    add("--list", action="store_true", help="list the figures and exit")
+    add("--runs", action="store_true", help="first train what is missing")
+    add("--quick", action="store_true", help="use small models, for a first look")
+    for name, folder, content in (("--out", OUT, "figures"), ("--data", DATA, "run files")):
+        text = f"where {content} are kept (default: {folder})"
+        add(name, type=Path, default=Path(folder), metavar="FOLDER", help=text)
+    add(
+        "--workers", type=integer, metavar="COUNT", help="trainings at a time (default: one a core)"
+    )
     return result
 
 

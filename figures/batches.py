@@ -13,6 +13,8 @@ from meanfield.parameters import Parameters
 from meanfield.runs import Run, read_run
 from simulate.settings import SETS, Training, run_name
 
+TRAINING = {"n_train", "n_test", "integrator"}  # what ``batch`` can change beside the parameters
+
 
 @dataclass(frozen=True, kw_only=True)
 class Batch:
@@ -29,7 +31,7 @@ class Batch:
 
     @property
     def cost(self) -> int:
-        """What training it takes, in multiplications of one number, roughly."""
+        """How much work it is, in multiplications of two numbers, roughly."""
         p, training = self.parameters, self.training
         a_gradient = training.n_train * p.T**2 * (p.N + 20)  # a row costs beside its N logits
         gradients = training.train_epochs * {"sgd": 1, "ssprk3": 3}[training.integrator]
@@ -37,15 +39,17 @@ class Batch:
 
 
 def batch(name: str = "main", *, seeds: int, epochs: int, every: int = 10, **changed: Any) -> Batch:
-    """Return a training of seeds 0 to ``seeds`` - 1 of a named set, with some values changed."""
-    model, training = SETS[name]
-    inside = {"n_train", "n_test", "integrator"} & set(changed)
-    also = {key: changed.pop(key) for key in inside}
+    """Return a training of seeds 0 to ``seeds`` - 1 of a named set, with some values changed.
+
+    K follows N where N alone is changed.
+    """
+    parameters, training = SETS[name]
+    of_training = {key: changed.pop(key) for key in TRAINING & set(changed)}
     if "N" in changed:
         changed = {"K": None, **changed}
     return Batch(
-        parameters=Parameters(**{**model, **changed}),
-        training=Training(**{**training, **also}, train_epochs=epochs, eval_every=every),
+        parameters=Parameters(**{**parameters, **changed}),
+        training=Training(**{**training, **of_training}, train_epochs=epochs, eval_every=every),
         seeds=tuple(range(seeds)),
     )
 
@@ -89,8 +93,8 @@ def load(batches: Mapping[str, Batch], folder: Path) -> dict[str, Run]:
                 f"{path} has not been trained yet: make it with python -m figures --runs"
             )
         run = read_run(path)
-        found = (run.parameters, run.training, tuple(run.seeds.tolist()))
-        if found != (each.parameters, asdict(each.training), each.seeds):
+        settings = (run.parameters, run.training, tuple(run.seeds.tolist()))
+        if settings != (each.parameters, asdict(each.training), each.seeds):
             raise FileError(f"{path} is of another training than its name says: remove it")
         runs[name] = run
     return runs

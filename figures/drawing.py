@@ -7,15 +7,16 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
-
-from matplotlib.figure import Figure as Canvas
+from typing import TYPE_CHECKING, Any
 
 from figures.batches import Batch, load
 from meanfield import style
 from meanfield.comparison import Estimate
 from meanfield.files import writing
 from meanfield.runs import Run
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure as Canvas
 
 FORMATS = (".pdf", ".png")
 

@@ -1,4 +1,4 @@
-"""Train what the figures need and is not there yet, on all cores; what is done is kept."""
+"""Trains what the figures need and what is missing, on all cores; finished trainings are kept."""
 
 from __future__ import annotations
 
@@ -17,16 +17,15 @@ from simulate.train import train
 
 
 class _Stopped(Exception):
-    """A training was told to stop after its checkpoint."""
+    """Raised inside a training to end it after its checkpoint."""
 
 
 def make(batches: Sequence[Batch], folder: Path, *, workers: int | None = None) -> int:
     """Train each batch whose run file is not in the folder; return how many.
 
-    workers: trainings at a time, as many as cores unless given. Each is one thread, which is enough
-    as the arithmetic happens outside Python. Interrupted at any moment, a training goes on from its
-    last evaluation when it is made again. Raises what ``train`` raises, and FileError for a run
-    file that is broken.
+    workers: trainings at a time, as many as cores unless given. Each is one thread; the arithmetic
+    happens outside Python. A training that is interrupted goes on from its last evaluation when it
+    is made again. Raises what ``train`` raises, and FileError for a broken run file.
     """
     missing = [each for each in batches if not _is_there(folder / each.file)]
     torch.set_num_threads(1)
@@ -61,6 +60,6 @@ def make(batches: Sequence[Batch], folder: Path, *, workers: int | None = None) 
 
 def _is_there(path: Path) -> bool:
     if path.exists():
-        read_run(path)  # a broken file is said, not trained over
+        read_run(path)  # a broken file raises, instead of being trained over
         return True
     return False

@@ -16,10 +16,11 @@ from typing import Any, NoReturn
 import torch
 from tqdm import tqdm
 
-from meanfield.arguments import Parser, integer, number
-from meanfield.files import FileError, make_folder
-from meanfield.parameters import SPACINGS, ParameterError, Parameters
-from meanfield.runs import Run, checkpoint_of, read_run
+from meanfield.command import Parser, integer, number
+from meanfield.errors import FileError, ParameterError
+from meanfield.files import make_folder
+from meanfield.parameters import SPACINGS, Parameters
+from meanfield.runs.run import Run, checkpoint_of, read_run
 from simulate.settings import INTEGRATORS, OPTIMIZERS, SETS, Training, named, run_name
 from simulate.train import DTYPES, KERNELS, train
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from meanfield.attention import planes
+from meanfield.attention.planes import planes
 from meanfield.parameters import Parameters
 from simulate.task import Task
 

@@ -10,7 +10,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from meanfield.parameters import ParameterError, Parameters, nonnegative
+from meanfield.checks import nonnegative
+from meanfield.errors import ParameterError
+from meanfield.parameters import Parameters
 
 OPTIMIZERS = ("sgd", "adamw")
 INTEGRATORS = ("sgd", "ssprk3")

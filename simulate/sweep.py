@@ -19,16 +19,29 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from meanfield import closures, grid_store, lock, workers
-from meanfield import grid as grids
-from meanfield.arguments import Parser
-from meanfield.comparison import first_half
+from meanfield.attention import closures
+from meanfield.attention import onset as lock
+from meanfield.checks import real
+from meanfield.command import Parser
+from meanfield.compare.comparison import first_half
+from meanfield.errors import ParameterError
 from meanfield.files import make_folder
-from meanfield.grid import Grid
-from meanfield.grid_store import DONE, Block, Variable, Variables
-from meanfield.parameters import ParameterError, Parameters, real
-from meanfield.runs import Run, read_run
-from meanfield.sweep import add_options, cluster_of, described, fill, guarded, said, summary
+from meanfield.parameters import Parameters
+from meanfield.runs.run import Run, read_run
+from meanfield.sweep import grid as grids
+from meanfield.sweep import store as grid_store
+from meanfield.sweep import workers
+from meanfield.sweep.__main__ import (
+    add_options,
+    cluster_of,
+    described,
+    fill,
+    guarded,
+    said,
+    summary,
+)
+from meanfield.sweep.grid import Grid
+from meanfield.sweep.store import DONE, Block, Variable, Variables
 from simulate.cli import seeds_of
 from simulate.settings import Training, run_name
 from simulate.train import train

@@ -14,9 +14,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from meanfield.files import FileError
-from meanfield.parameters import ParameterError, Parameters
-from meanfield.runs import MEASURED, Run, checkpoint_of, read_run
+from meanfield.errors import FileError, ParameterError
+from meanfield.parameters import Parameters
+from meanfield.runs.run import MEASURED, Run, checkpoint_of, read_run
 from simulate import fused
 from simulate.grouped import Grouped
 from simulate.model import Transformer

@@ -16,7 +16,7 @@ from derivations.code.written import Written
 from derivations.equation import Equation
 from derivations.form import fractions
 
-# what the page needs; see meanfield/explorer/solver.js, which calls these
+# what the page needs; see meanfield/explore/solver.js, which calls these
 NEEDED = (
     "nominal_retrieval", "power_frequency", "uniform_variance", "mean_overlap", "margin", "loss",
     "form_factor", "closure_rate_linear", "closure_rate_quadratic", "driven_rates",

@@ -13,7 +13,7 @@ from scipy.special import expit, logit
 
 from meanfield import generated
 from meanfield.parameters import Parameters
-from meanfield.runs import Run
+from meanfield.runs.run import Run
 from simulate.settings import Training
 from simulate.train import train
 

@@ -14,10 +14,10 @@ import pytest
 from ensembles import SEEDS, excess, trained, with_own_gradient
 
 from meanfield import generated, predict
-from meanfield.comparison import compare
-from meanfield.measured import of_run
-from meanfield.runs import vocabulary_overlap
-from meanfield.seeds import predict_seeds
+from meanfield.compare.comparison import compare
+from meanfield.predict.seeds import predict_seeds
+from meanfield.runs.measured import of_run
+from meanfield.runs.run import vocabulary_overlap
 
 N, EPOCHS = 12, 300
 ALLOWED = {"R": 0.1, "Q": 0.25, "S": 0.15, "loss": 0.4}  # over N

@@ -293,7 +293,7 @@ def test_check_notices_an_edited_file(tmp_path, monkeypatch, capsys) -> None:
     monkeypatch.setattr(generate, "module_source", lambda: source)
     edited = tmp_path / "generated.py"
     edited.write_text(generate.TARGET.read_text(encoding="utf-8").replace("(K - 1)", "K", 1))
-    shutil.copytree(generate.TARGET.parent / "explorer", tmp_path / "explorer")
+    shutil.copytree(generate.TARGET.parent / "explore", tmp_path / "explore")
     monkeypatch.setattr(generate, "TARGET", edited)
     assert generate.main(["--check"]) == 1
     assert "run python -m derivations.generate" in capsys.readouterr().err

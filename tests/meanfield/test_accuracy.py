@@ -8,7 +8,8 @@ import pytest
 from scipy.integrate import quad
 from scipy.special import log_ndtr, ndtr
 
-from meanfield import Parameters, accuracy
+from meanfield import Parameters
+from meanfield.logits import gaussian as accuracy
 
 
 def by_mpmath(margin, sigma_c, sigma_o, N):

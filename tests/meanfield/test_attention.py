@@ -7,7 +7,11 @@ import pytest
 from scipy.integrate import quad, solve_ivp
 from scipy.special import expit
 
-from meanfield import Parameters, attention, closures, generated, lock, predict, trust
+from meanfield import Parameters, generated, predict
+from meanfield.attention import closures
+from meanfield.attention import onset as lock
+from meanfield.attention import planes as attention
+from meanfield.predict import trust
 
 
 def plain_retrieval(p, T, omega):

@@ -11,7 +11,10 @@ import numpy as np
 import pytest
 
 import meanfield
-from meanfield import Parameters, Trajectory, cli, predict, runs, seeds
+from meanfield import Parameters, Trajectory, predict
+from meanfield.predict import __main__ as cli
+from meanfield.predict import seeds
+from meanfield.runs import run as runs
 
 SMALL = ["--N", "20", "--T", "10"]
 
@@ -51,7 +54,7 @@ def test_module_and_function_share_a_name_in_peace():
     code = """
 import sys
 from meanfield import Parameters, predict
-from meanfield import cli
+from meanfield.predict import __main__ as cli
 try:
     import meanfield.predict
 except ImportError as error:

@@ -14,10 +14,13 @@ import numpy as np
 import pytest
 from scipy.special import logit
 
-from meanfield import ParameterError, Parameters, compare, comparison, prediction
-from meanfield.comparison import Estimate, deviation, first_half, jackknife, lateness
-from meanfield.measured import CURVES, Measured
-from meanfield.words import concise, late
+from meanfield import ParameterError, Parameters
+from meanfield.compare import __main__ as compare
+from meanfield.compare import comparison
+from meanfield.compare.comparison import Estimate, deviation, first_half, jackknife, lateness
+from meanfield.compare.words import concise, late
+from meanfield.predict import prediction
+from meanfield.runs.measured import CURVES, Measured
 
 predict = partial(prediction.predict, closure="linear")  # the paper's, unless a test says otherwise
 

@@ -16,7 +16,9 @@ import pytest
 from derivations.code import javascript
 from derivations.code.written import Written, select
 from derivations.symbols import N, R
-from meanfield import Parameters, cli, explore, predict
+from meanfield import Parameters, predict
+from meanfield.explore import __main__ as explore
+from meanfield.predict import __main__ as cli
 
 sync_api = pytest.importorskip("playwright.sync_api")
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")

@@ -10,17 +10,11 @@ import pytest
 from scipy.integrate import solve_ivp
 from scipy.special import expit, logit
 
-from meanfield import (
-    ParameterError,
-    Parameters,
-    attention,
-    closures,
-    flow,
-    generated,
-    lock,
-    prediction,
-    seeds,
-)
+from meanfield import ParameterError, Parameters, flow, generated
+from meanfield.attention import closures
+from meanfield.attention import onset as lock
+from meanfield.attention import planes as attention
+from meanfield.predict import prediction, seeds
 
 predict = partial(prediction.predict, fluctuations=False)  # of the mean-field loss
 

@@ -7,9 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from meanfield import ParameterError, Parameters, attention, dynamics, generated, predict, seeds
-from meanfield.dynamics import SolverError
-from meanfield.sampled import next_token_accuracy
+from meanfield import ParameterError, Parameters, dynamics, generated, predict
+from meanfield.attention import planes as attention
+from meanfield.errors import SolverError
+from meanfield.logits.sampled import next_token_accuracy
+from meanfield.predict import seeds
 
 P = Parameters(N=8, T=4, d_head=16)
 SHORT = {"epochs": 200.0, "points": 21}

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from example_run import a_run
 
-from meanfield.files import FileError
-from meanfield.measured import CURVES, of_run, read, read_foreign
-from meanfield.runs import MEASURED, checkpoint_of, vocabulary_overlap
+from meanfield.errors import FileError
+from meanfield.runs.measured import CURVES, of_run, read, read_foreign
+from meanfield.runs.run import MEASURED, checkpoint_of, vocabulary_overlap
 
 EPOCH = np.array([0.0, 5.0, 10.0])
 RNG = np.random.default_rng(1)

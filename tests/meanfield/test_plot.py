@@ -3,8 +3,9 @@ from functools import partial
 
 import pytest
 
-from meanfield import ParameterError, Parameters, plot, prediction
-from meanfield.files import FileError
+from meanfield import ParameterError, Parameters
+from meanfield.errors import FileError
+from meanfield.predict import plot, prediction
 
 predict = partial(prediction.predict, closure="linear")  # the paper's, unless a test says otherwise
 

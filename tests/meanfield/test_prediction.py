@@ -8,17 +8,12 @@ import pytest
 import sympy as sp
 from scipy.special import logit
 
-from meanfield import (
-    ParameterError,
-    Parameters,
-    accuracy,
-    closures,
-    dynamics,
-    generated,
-    prediction,
-)
-from meanfield.dynamics import SolverError
-from meanfield.quadrature import predict_many
+from meanfield import ParameterError, Parameters, dynamics, generated
+from meanfield.attention import closures
+from meanfield.errors import SolverError
+from meanfield.logits import gaussian as accuracy
+from meanfield.predict import prediction
+from meanfield.predict.quadrature import predict_many
 
 predict = partial(prediction.predict, closure="linear")  # the paper's, unless a test says otherwise
 

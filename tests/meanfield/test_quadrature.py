@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
-from meanfield import ParameterError, Parameters, closures, dynamics, generated
-from meanfield.quadrature import predict_many
+from meanfield import ParameterError, Parameters, dynamics, generated
+from meanfield.attention import closures
+from meanfield.predict.quadrature import predict_many
 
 SETS = 100  # of each closure
 

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from example_run import a_run
 
-from meanfield.files import FileError
-from meanfield.runs import (
+from meanfield.errors import FileError
+from meanfield.runs.run import (
     ARRAYS,
     Run,
     checkpoint_of,

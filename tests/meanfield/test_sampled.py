@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from meanfield import ParameterError, Parameters, accuracy, generated
-from meanfield.sampled import Sampled, next_token_accuracy
+from meanfield import ParameterError, Parameters, generated
+from meanfield.logits import gaussian as accuracy
+from meanfield.logits.sampled import Sampled, next_token_accuracy
 
 SMALL = Parameters(N=3, K=2, T=3, w_init=1e-6)  # just enough to decide between equal logits
 ATTENTION = np.array([[[0.5, 0.3, 0.2], [0.1, 0.6, 0.3], [0.25, 0.35, 0.4]]])

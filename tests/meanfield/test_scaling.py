@@ -7,9 +7,10 @@ import math
 import numpy as np
 import pytest
 
-from meanfield import Parameters, generated, scaling
-from meanfield.parameters import ParameterError
-from meanfield.quadrature import predict_many
+from meanfield import Parameters, generated
+from meanfield.errors import ParameterError
+from meanfield.predict import scaling
+from meanfield.predict.quadrature import predict_many
 
 
 def test_a_power_law_is_found_exactly() -> None:

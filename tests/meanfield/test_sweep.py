@@ -11,9 +11,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from meanfield import Parameters, grid, grid_store, grid_theory, predict, sweep
-from meanfield.grid_store import Block, Store
-from meanfield.parameters import ParameterError
+from meanfield import Parameters, predict
+from meanfield.errors import ParameterError
+from meanfield.sweep import __main__ as sweep
+from meanfield.sweep import grid
+from meanfield.sweep import points as grid_theory
+from meanfield.sweep import store as grid_store
+from meanfield.sweep.store import Block, Store
 
 xarray = pytest.importorskip("xarray")
 

@@ -7,9 +7,10 @@ from functools import partial
 import numpy as np
 import pytest
 
-from meanfield import Parameters, Trajectory, prediction, trajectory
-from meanfield.files import FileError
-from meanfield.trajectory import CURVES, TIMES
+from meanfield import Parameters, Trajectory
+from meanfield.errors import FileError
+from meanfield.predict import prediction, trajectory
+from meanfield.predict.trajectory import CURVES, TIMES
 
 predict = partial(prediction.predict, closure="linear")  # the paper's, unless a test says otherwise
 

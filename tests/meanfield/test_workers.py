@@ -18,10 +18,10 @@ from typing import Any
 
 import pytest
 
-from meanfield import sweep, workers
-from meanfield.files import FileError
-from meanfield.parameters import ParameterError
-from meanfield.workers import Cluster
+from meanfield.errors import FileError, ParameterError
+from meanfield.sweep import __main__ as sweep
+from meanfield.sweep import workers
+from meanfield.sweep.workers import Cluster
 
 xarray = pytest.importorskip("xarray")
 pytest.importorskip("distributed")

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from meanfield import closures, generated
+from meanfield import generated
+from meanfield.attention import closures
 from meanfield.parameters import Parameters
 from simulate.grouped import Grouped
 from simulate.model import Transformer, overlaps

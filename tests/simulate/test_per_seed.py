@@ -7,9 +7,10 @@ from functools import partial
 import numpy as np
 import pytest
 
-from meanfield import Parameters, prediction
-from meanfield.runs import Run
-from meanfield.seeds import predict_seeds
+from meanfield import Parameters
+from meanfield.predict import prediction
+from meanfield.predict.seeds import predict_seeds
+from meanfield.runs.run import Run
 from simulate.settings import Training
 from simulate.train import train
 

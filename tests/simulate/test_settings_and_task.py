@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from meanfield.parameters import ParameterError, Parameters
+from meanfield.errors import ParameterError
+from meanfield.parameters import Parameters
 from simulate.optimizer import Optimizer
 from simulate.settings import SETS, Training, named
 from simulate.task import batches, make

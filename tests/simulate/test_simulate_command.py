@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from meanfield.runs import ARRAYS, read_run, read_runs
+from meanfield.runs.run import ARRAYS, read_run, read_runs
 from simulate import cli
 
 ROOT = Path(__file__).parents[2]

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 import torch
 
-from meanfield.files import FileError
-from meanfield.parameters import ParameterError, Parameters
-from meanfield.runs import ARRAYS, MEASURED, Run, checkpoint_of, read_run
+from meanfield.errors import FileError, ParameterError
+from meanfield.parameters import Parameters
+from meanfield.runs.run import ARRAYS, MEASURED, Run, checkpoint_of, read_run
 from simulate import fused, grouped
 from simulate import train as training_module
 from simulate.settings import Training

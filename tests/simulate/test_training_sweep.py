@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from meanfield import Parameters, predict
-from meanfield.runs import CHECKPOINT, read_run
+from meanfield.runs.run import CHECKPOINT, read_run
 from simulate import sweep
 from simulate.settings import Training
 from simulate.train import train
