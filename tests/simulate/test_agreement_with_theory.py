@@ -98,12 +98,10 @@ def rates(p: Parameters, *, seeds: range, teacher: float) -> dict[str, tuple[Arr
             for k in range(p.K):
                 W[k, permutations[k], range(p.N)] += teacher
     before, after = order(model), order(trained(model))
-    logit_R = np.log(before["R"] / (1 - before["R"]))
     rate = closures.rate(closures.LINEAR, p)
-    d_logit_R, dQ, dS = generated.rhs_linear(
-        logit_R, before["Q"], before["S"], before["C"], p.N, p.K, rate
-    )
-    predicted = {"R": d_logit_R * before["R"] * (1 - before["R"]), "Q": dQ, "S": dS}
+    R, overlaps = before["R"], (before["Q"], before["S"], before["C"])
+    F, dQ, dS = generated.driven_rates(R, 1 - R, *overlaps, p.N, p.K)
+    predicted = {"R": F * generated.gradient_linear(R, rate), "Q": dQ, "S": dS}
     return {name: ((after[name] - before[name]) / lr, predicted[name]) for name in "RQS"}
 
 

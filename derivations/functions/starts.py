@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sympy as sp
 
-from derivations.code.mean_field import missing
 from derivations.code.written import Written, as_shown, held, prove
 from derivations.equation import require
+from derivations.functions.mean_field import missing
 from derivations.models.sums import contract, over
 from derivations.paper import attention, attention_closures, definitions, logic, overlaps, regimes
 from derivations.symbols import C, K, N, P, R, T, d, i, j, k, l, m, n, r
@@ -92,9 +92,9 @@ def vocabulary() -> list[Written]:
         Written(
             "mean_overlap",
             "Overlap of independent permutations, on average.",
-            (overlaps.overlap_of_independent,),
+            (overlaps.overlap_of_independent, logic.overlap_at_mean),
             (N,),
-            prove("1/N", overlaps.overlap_of_independent.statement.rhs / N),
+            held(logic.overlap_at_mean),
         ),
         Written(
             "measured_overlap",

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sympy as sp
 
-from derivations.code.mean_field import MARGIN_RANGES
 from derivations.code.written import Line, Written, log_ndtr, prove, select, shape
 from derivations.equation import Equation
 from derivations.form import replaced
+from derivations.functions.mean_field import MARGIN_RANGES
 from derivations.paper import rollout
 from derivations.paper.rollout import error, sigma_c, sigma_o
 from derivations.symbols import Delta, N, Phi, T

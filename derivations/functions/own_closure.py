@@ -9,21 +9,9 @@ import mpmath
 import sympy as sp
 
 from derivations.code import numpy
-from derivations.code.closures import growth, offered, rate
-from derivations.code.mean_field import (
-    MODEL_LINES,
-    RATES,
-    STATE_LINES,
-    by_logit,
-    driven_jacobian,
-    driven_rates,
-)
-from derivations.code.names import NAMES
-from derivations.code.written import Written
-from derivations.equation import Equation
-from derivations.paper import dynamics
-from derivations.paper.dynamics import rho
-from derivations.symbols import C, K, N, Q, R, S, T, d, g0, gamma
+from derivations.functions.closures import offered
+from derivations.functions.names import NAMES
+from derivations.symbols import K, N, R, T, d, g0, gamma
 
 KNOWN = {symbol.name: symbol for symbol in (R, N, K, T, d, gamma, g0)}
 
@@ -48,11 +36,7 @@ def compiled_closure(
         raise ValueError(f"the closure {closure} needs a value of {', '.join(lacking)}")
     own = closure.xreplace({symbol: KNOWN[name] for symbol, name in names.items()})
     _require_gradient(own.xreplace({KNOWN[name]: sp.Float(x, 17) for name, x in given.items()}))
-    return _compiled(offered("own", own, None), given)
-
-
-def _compiled(functions: tuple[Written, ...], given: dict[str, float]) -> tuple[Any, ...]:
-    """The functions, in which each of the given names has its value."""
+    functions = offered("own", own, None)
     namespace: dict[str, Any] = dict(given)
     exec(compile(numpy.module(functions, NAMES), "<generated closure>", "exec"), namespace)
     return tuple(namespace[written.name] for written in functions)
@@ -73,46 +57,3 @@ def _require_gradient(closure: sp.Expr) -> None:
                     f"a closure G(R) must be finite and at least 0 for 0 < R < 1; {closure} is "
                     f"{mpmath.nstr(found, 3)} at R = {mpmath.nstr(place, 3)}"
                 )
-
-
-# --- the closed system in one piece, until nothing asks for it any more -------------------------
-
-
-def system(name: str, closure: sp.Expr, source: Equation | None) -> tuple[Written, ...]:
-    """The right-hand side and the Jacobian of (15) for one closure."""
-    per_drive = growth(closure)
-    sources = (dynamics.logit_growth, *((source,) if source else ()), *driven_rates().sources[1:])
-    arguments = (rho, Q, S, C, N, K, rate)
-    drive, *logic = driven_rates().returns
-    jacobian = driven_jacobian()
-    (first, *row), *rows = jacobian.returns
-    own = (per_drive * first + RATES[0] * by_logit(per_drive), *(per_drive * x for x in row))
-    return (
-        Written(
-            f"rhs_{name}",
-            "Time derivatives of (logit R, Q, S), time is eta * epoch.",
-            sources,
-            arguments,
-            (RATES[0] * per_drive, *logic),
-            (*STATE_LINES, *MODEL_LINES, (RATES[0], drive)),
-        ),
-        Written(
-            f"jacobian_{name}",
-            "Derivatives of the three rates (rows) in (logit R, Q, S) (columns).",
-            sources,
-            arguments,
-            (own, *rows),
-            (*STATE_LINES, *jacobian.lines),
-        ),
-    )
-
-
-def closure_functions(closure: sp.Expr) -> tuple[Callable[..., Any], ...]:
-    """(rhs, jacobian, bend) of the closed system for a closure G(R) of your own."""
-    own = {symbol: R for symbol in closure.free_symbols if symbol.name == "R"}
-    closure = closure.xreplace(own)
-    if strange := closure.free_symbols - {R}:
-        raise ValueError(
-            f"a closure G(R) may use R and numbers, not {', '.join(map(str, strange))}"
-        )
-    return _compiled((*system("own", closure, None), offered("own", closure, None)[-1]), {})

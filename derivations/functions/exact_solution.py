@@ -6,8 +6,6 @@ import sympy as sp
 
 from derivations.beyond import solution
 from derivations.beyond.solution import R_0, U_0, V_0, odds_0
-from derivations.code.closures import rate
-from derivations.code.mean_field import ERROR, MARGIN_RANGES, MISSING, STATE_LINES, missing
 from derivations.code.written import (
     Written,
     as_shown,
@@ -20,6 +18,8 @@ from derivations.code.written import (
     wrightomega,
 )
 from derivations.equation import Equation
+from derivations.functions.closures import rate
+from derivations.functions.mean_field import ERROR, MARGIN_RANGES, MISSING, STATE_LINES, missing
 from derivations.paper import dynamics, loss
 from derivations.paper.dynamics import U, V, kappa, rho
 from derivations.symbols import C, Delta, G, K, N, R, g

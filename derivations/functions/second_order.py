@@ -8,7 +8,8 @@ import sympy as sp
 
 from derivations.beyond import fluctuations, matrices, solution
 from derivations.beyond.variances import I_2, sigma_W2, u, v
-from derivations.code.logit_variances import (
+from derivations.code.written import Line, Written, held, prove, shape
+from derivations.functions.logit_variances import (
     OWN,
     VARIANCES,
     from_start,
@@ -16,8 +17,7 @@ from derivations.code.logit_variances import (
     shared,
     variance_lines,
 )
-from derivations.code.mean_field import ERROR, HIT, LOSS, hit, missing
-from derivations.code.written import Line, Written, held, prove, shape
+from derivations.functions.mean_field import ERROR, HIT, LOSS, hit, missing
 from derivations.paper import dynamics, logic, loss, rollout
 from derivations.paper.dynamics import U, V
 from derivations.paper.regimes import Q_0, S_0

@@ -52,14 +52,6 @@ def mean_field() -> list[Written]:
             (Delta, N),
             ERROR,
         ),
-        Written(
-            "attention_drive",
-            "F = -dL/dR.",
-            (loss.attention_drive,),
-            (R, Q, S, C, N, K),
-            held(loss.attention_drive),
-            ((y_c, held(right)), *MODEL_LINES[1:]),
-        ),
         driven_rates(),
         driven_jacobian(),
     ]

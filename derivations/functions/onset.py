@@ -5,8 +5,8 @@ from __future__ import annotations
 import sympy as sp
 
 from derivations.beyond import scaling
-from derivations.code.closures import OWN_RATE, rate
 from derivations.code.written import Written, as_shown, held, prove
+from derivations.functions.closures import OWN_RATE, rate
 from derivations.paper import regimes
 from derivations.paper.regimes import Q_0, S_0, tau
 from derivations.symbols import K, N, T, t

@@ -7,7 +7,6 @@ from typing import NamedTuple
 import sympy as sp
 
 from derivations.beyond import finite_steps
-from derivations.code.mean_field import STATE_LINES, by_logit, missing
 from derivations.code.written import (
     Line,
     Written,
@@ -20,6 +19,7 @@ from derivations.code.written import (
     shape,
 )
 from derivations.equation import Equation, require
+from derivations.functions.mean_field import STATE_LINES, by_logit, missing
 from derivations.paper import attention_closures, dynamics, loss
 from derivations.paper.dynamics import rho
 from derivations.symbols import R, T, d, g0, gamma, omega, r, sigma2, t
