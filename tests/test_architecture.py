@@ -291,3 +291,16 @@ def test_functions_and_folders_are_small(floor: str) -> None:
     for folder in {path.parent for path in modules(floor)}:
         count = len([path for path in modules(floor) if path.parent == folder])
         assert count <= FULLEST, f"{place(folder)} holds {count} modules"
+
+
+# Modules without a test file of their own, and which holds their tests.
+TESTED_ELSEWHERE: dict[str, str] = {}
+
+
+@pytest.mark.parametrize("floor", ["meanfield", "simulate", "figures"])
+def test_every_module_has_its_test(floor: str) -> None:
+    for path in modules(floor):
+        folder = ROOT / "tests" / path.parent.relative_to(ROOT)
+        own = folder / f"test_{path.stem.strip('_')}.py"
+        other = TESTED_ELSEWHERE.get(place(path))
+        assert own.exists() or (other and (ROOT / other).exists()), f"{place(path)}: no {own.name}"

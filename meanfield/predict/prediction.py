@@ -48,7 +48,7 @@ def predict(
     """
     theory = Theory.parse(theory)
     wanted = _listed(epochs)
-    end = wanted[-1] if wanted is not None else epochs
+    end = float(wanted[-1]) if wanted is not None else epochs
     end = None if end is None else positive("epochs", end)
     points = integer("points", points, 2, MOST_POINTS)
     prepared = theory.prepare(parameters, start, training)

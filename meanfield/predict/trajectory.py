@@ -210,7 +210,10 @@ class Trajectory:
             "parameters": asdict(self.parameters),
             "theory": {**vars(self.theory), "attention": _text(self.theory)},
             "start": {name: getattr(self.start, name) for name in (*"RQSC", "overlap")},
-            "units": {name: QUANTITIES[name].unit for name in CURVES},
+            "units": {
+                **{name: QUANTITIES[name].unit for name in CURVES},
+                "epoch": QUANTITIES["epoch"].says,
+            },
         }
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy.special import expit, logit
-from solution_runs import END, KAPPA, START, a_run, linear_solution
 
 from figures.beyond import exact_solution
+from tests.figures.solution_runs import END, KAPPA, START, a_run, linear_solution
 
 
 def test_figure_and_numbers_tell_what_differs() -> None:

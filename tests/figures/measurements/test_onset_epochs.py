@@ -6,7 +6,6 @@ import math
 
 import numpy as np
 import pytest
-from synthetic_runs import locking, synthetic
 
 from figures.measurements.onset_epochs import (
     ONSET,
@@ -17,6 +16,7 @@ from figures.measurements.onset_epochs import (
 )
 from meanfield.parameters import Parameters
 from meanfield.predict.prediction import predict
+from tests.figures.synthetic_runs import locking, synthetic
 
 P = Parameters(N=7, K=12, T=6, d_head=16, lr=3.0)
 

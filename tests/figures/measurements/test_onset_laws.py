@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from synthetic_runs import locking, synthetic
 
 from figures.measurements import onset_epochs, onset_laws
 from figures.measurements.onset_laws import SERIES, Law
 from meanfield import Parameters
 from meanfield.predict import scaling
 from meanfield.runs.run import Run
+from tests.figures.synthetic_runs import locking, synthetic
 
 
 def test_each_series_changes_one_size_alone() -> None:

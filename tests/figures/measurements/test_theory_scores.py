@@ -6,10 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from made_up_scores import NEVER, P, made_up
 from scipy.special import logit
-from small_runs import trained
-from synthetic_runs import locking, synthetic
 
 from figures.measurements import theory_scores
 from figures.measurements.theory_scores import MAIN, Model, model
@@ -20,6 +17,9 @@ from meanfield.predict.prediction import predict
 from meanfield.runs.measured import of_run
 from meanfield.start import Start
 from meanfield.theory import Theory
+from tests.figures.made_up_scores import NEVER, P, made_up
+from tests.figures.small_runs import trained
+from tests.figures.synthetic_runs import locking, synthetic
 
 
 @pytest.fixture(scope="module")

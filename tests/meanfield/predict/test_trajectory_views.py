@@ -41,9 +41,7 @@ def test_a_file_knows_its_own_epochs_only(tmp_path: Path) -> None:
 
 def test_one_line_says_what_it_is() -> None:
     line = repr(predict(P, Theory.parse("linear"), epochs=2, points=3))
-    assert line == (
-        "<Trajectory linear: N = 8, T = 5, K = 6, 3 epochs to 2, attention onset none>"
-    )
+    assert line == ("<Trajectory linear: N = 8, T = 5, K = 6, 3 epochs to 2, attention onset none>")
     assert f"epoch {RUN.onset_epoch:.4g}>" in repr(RUN)
 
 

@@ -1,4 +1,4 @@
-"""Sampled accuracies against every sequence of small models, and in their limits."""
+"""Sampled accuracies against every sequence of small models, in their limits, along solutions."""
 
 from __future__ import annotations
 
@@ -8,16 +8,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-from meanfield import ParameterError, Parameters, generated
-from meanfield.logits import gaussian as accuracy
-from meanfield.logits.sampled import Sampled, next_token_accuracy
+from meanfield import ParameterError, Parameters, Start, Theory, predict
+from meanfield.attention.closures import exchangeable
+from meanfield.logic.family import Family
+from meanfield.logits.gaussian import Gaussian
+from meanfield.logits.sampled import Estimate, Sampled, next_token_accuracy
+from meanfield.start import vocabulary_overlap
 
 SMALL = Parameters(N=3, K=2, T=3, w_init=1e-6)  # just enough to decide between equal logits
 ATTENTION = np.array([[[0.5, 0.3, 0.2], [0.1, 0.6, 0.3], [0.25, 0.35, 0.4]]])
 PERMUTATIONS = np.array([[1, 2, 0], [0, 2, 1]])
 
 
-def sampled(p: Parameters, u: float, v: float, attention: Any, **options: Any) -> Sampled:
+def sampled(p: Parameters, u: float, v: float, attention: Any, **options: Any) -> Estimate:
     return next_token_accuracy(p, u=np.array([u]), v=np.array([v]), attention=attention, **options)
 
 
@@ -78,10 +81,10 @@ def test_with_many_actions_and_much_noise_the_gaussian_agrees() -> None:
     R = 1 - 11 * 0.05
     even = np.full((1, 12, 12), 0.05) + (R - 0.05) * np.eye(12)
     found = sampled(p, u, v, even, sequences=4000)
-    gained = 1 - 1 / p.N
-    sigma_c, sigma_o = accuracy.logit_deviations(p, R=R, U_gained=u * gained, V_gained=v * gained)
-    margin = generated.margin_by_gap(R, u * gained, v * gained, 0.0, p.N, p.K)
-    gaussian = 1 - accuracy.next_token_error(margin, sigma_c, sigma_o, p.N)
+    logic = Family(N=p.N, K=p.K, Q=0.0, S=0.0, overlap=1 / p.N)
+    logits = Gaussian(logic=logic, C=0.0, T=p.T, w_variance=p.w_variance)
+    U = V = u * (1 - 1 / p.N)
+    gaussian = 1 - logits.next_token_error(R, U + (V - U) / p.K, (V - U) / p.K, lambda: even)
     assert 0.15 < gaussian < 0.9
     assert found.accuracy[0] == pytest.approx(float(gaussian), abs=0.01)
 
@@ -90,3 +93,51 @@ def test_with_many_actions_and_much_noise_the_gaussian_agrees() -> None:
 def test_too_few(options: dict[str, int]) -> None:
     with pytest.raises(ParameterError, match="must be at least"):
         sampled(SMALL, 1.0, 1.0, ATTENTION, **options)
+
+
+P = Parameters(N=8, T=4, d_head=16)
+UNEVEN = Parameters(N=8, K=5, T=4, d_head=16)
+GROUP = np.array([np.roll(np.arange(8), shift) for shift in (0, 3, 5, 3, 1, 6, 2, 3)])
+SHORT = {"epochs": 200.0, "points": 21}
+
+
+@pytest.mark.parametrize("p", [P, UNEVEN], ids=["K = N", "K < N"])
+@pytest.mark.parametrize("name", ["spectral+fluctuations", "linear", "linear+fluctuations"])
+def test_sampled_logits_are_those_along_the_solution(name: str, p: Parameters) -> None:
+    group = GROUP[: p.K]
+    start = Start(Q=0.1, S=0.03, C=0.5, permutations=group)
+    run = predict(p, Theory.parse(name, logits="sampled"), start=start, **SHORT)
+    fluctuating = Theory.parse(name).fluctuating
+    known = start if fluctuating else Start(Q=0.1, S=0.03, C=0.5)
+    plain = predict(p, name, start=known, **SHORT)
+    np.testing.assert_array_equal(run.Q, plain.Q)
+    overlap = float(vocabulary_overlap(group))
+    assert abs(overlap - 1 / 8) > 0.01
+    U, V = run.Q - run.S - 0.07, run.Q + (p.K - 1) * run.S - 0.1 - (p.K - 1) * 0.03
+    u, v = U / (1 - overlap), V / (1 + (p.K - 1) * overlap - p.K / 8)
+    found = next_token_accuracy(p, u, v, exchangeable(run.R, 1 - run.R, p.T), permutations=group)
+    largest = 0.03 if name.startswith("spectral") else 1e-12  # its rows are not quite exchangeable
+    assert np.max(np.abs(run.next_token_accuracy - found.accuracy)) < largest
+    assert np.max(np.abs(run.next_token_accuracy - plain.next_token_accuracy)) > 0.02
+
+
+def test_a_start_of_its_own_does_not_count_as_learned() -> None:
+    start = Start(Q=0.4, S=0.4, C=3.2)
+    run = predict(
+        P, Theory.parse("spectral+fluctuations", logits="sampled"), start=start, epochs=[0, 1.0]
+    )
+    assert run.next_token_accuracy[0] == pytest.approx(1 / 8, abs=0.02)
+
+
+def test_of_a_vocabulary_that_is_not_known_many_are_drawn() -> None:
+    logic = Family(N=8, K=5, Q=0.0, S=0.0, overlap=1 / 8)
+    of = {"logic": logic, "C": 0.0, "T": 4, "w_variance": UNEVEN.w_variance, "parameters": UNEVEN}
+    Q, S, rows = np.array([0.8]), np.array([0.1]), exchangeable(np.array([0.6]), np.array([0.4]), 4)
+    errors = {
+        name: Sampled(**of, permutations=permutations).next_token_error(0.6, Q, S, lambda: rows)
+        for name, permutations in (("any", None), ("one", GROUP[:5]), ("other", GROUP[3:]))
+    }
+    u, v = logic.weights(Q, S)
+    drawn = next_token_accuracy(UNEVEN, u, v, rows)
+    assert errors["any"][0] == 1 - drawn.accuracy[0]
+    assert len({float(each[0]) for each in errors.values()}) == 3

@@ -1,23 +1,26 @@
+"""A prediction written down and read back: NPZ, JSON, CSV."""
+
 import csv
 import io
 import json
 import os
-from functools import partial
 
 import numpy as np
 import pytest
+import sympy as sp
 
-from meanfield import Parameters, Trajectory
-from meanfield.errors import FileError
-from meanfield.predict import prediction, trajectory
+from meanfield import FileError, ParameterError, Parameters, Start, Theory, Trajectory, predict
+from meanfield.predict import trajectory
+from meanfield.predict.report import table
 from meanfield.predict.trajectory import CURVES, TIMES
-
-predict = partial(prediction.predict, closure="linear")  # the paper's, unless a test says otherwise
+from meanfield.theory import OwnClosure
 
 
 @pytest.fixture(scope="module")
 def run():
-    return predict(Parameters(N=20, T=10, lr=1 / 3), points=31, C=0.3)
+    return predict(
+        Parameters(N=20, K=7, T=10, lr=1 / 3), "linear", points=31, start=Start(R=0.2, C=0.3)
+    )
 
 
 def test_npz_goes_there_and_back(run, tmp_path):
@@ -26,8 +29,10 @@ def test_npz_goes_there_and_back(run, tmp_path):
     back = Trajectory.from_npz(path)
     for name in CURVES:
         assert np.array_equal(getattr(back, name), getattr(run, name))
-    for name in (*TIMES, "parameters", "closure", "rate", "lr_correction", "variances", "start"):
+    for name in (*TIMES, "parameters", "theory"):
         assert getattr(back, name) == getattr(run, name)
+    assert back.start.given == run.start.given
+    assert set(run.start.given) == {"R", "Q", "S", "C", "overlap"}
     assert os.listdir(tmp_path) == ["run.npz"]
 
 
@@ -37,8 +42,17 @@ def test_npz_describes_itself_without_this_package(run, tmp_path):
         about = json.loads(str(file["about"]))
         assert file["R"].dtype == np.float64
     assert about["parameters"]["N"] == 20
-    assert about["closure"] == "linear"
-    assert about["start"]["C"] == 0.3
+    assert about["version"] == 3
+    assert about["theory"] == {
+        "attention": "linear",
+        "loss": "mean-field",
+        "logits": "gaussian",
+        "steps": False,
+        "sigma_c": None,
+        "sigma_o": None,
+        "thermodynamic_limit": False,
+    }
+    assert about["start"] == {"R": 0.2, "Q": 0.015, "S": 0.015, "C": 0.3, "overlap": 0.05}
     assert "lr" in about["units"]["epoch"]
 
 
@@ -52,7 +66,12 @@ def test_foreign_and_broken_files_are_refused_in_one_sentence(run, tmp_path):
         arrays = dict(file)
     about = json.loads(str(arrays["about"]))
     changes = {
-        "version.npz": {"about": np.array(json.dumps({**about, "version": 99}))},
+        "version.npz": {"about": np.array(json.dumps({**about, "version": 2}))},
+        "theory.npz": {
+            "about": np.array(
+                json.dumps({**about, "theory": {**about["theory"], "attention": "cubic"}})
+            )
+        },
         "format.npz": {"about": np.array(json.dumps({**about, "format": "cake"}))},
         "parameters.npz": {
             "about": np.array(json.dumps({**about, "parameters": {"N": 1, "T": 3}}))
@@ -71,7 +90,7 @@ def test_foreign_and_broken_files_are_refused_in_one_sentence(run, tmp_path):
     (tmp_path / "words.npz").write_text("R, Q, S")
     np.save(tmp_path / "array.npy", arrays["R"])
     names = [path.name for path in tmp_path.iterdir() if path != good]
-    assert len(names) == 13
+    assert len(names) == 14
     for name in names:
         with pytest.raises(FileError, match="is not a whole trajectory file") as caught:
             Trajectory.from_npz(tmp_path / name)
@@ -112,58 +131,54 @@ def test_json_and_csv_hold_the_same_numbers(run):
 
 
 def test_epochs_not_reached_are_none(tmp_path):
-    short = predict(Parameters(N=20, T=10), epochs=50, points=3)
+    short = predict(Parameters(N=20, T=10), "linear", epochs=50, points=3)
     assert [getattr(short, name) for name in TIMES] == [None] * 4
-    assert all("not within 50 epochs" in line for line in short.phases()[1:])
     short.to_npz(tmp_path / "short.npz")
     assert Trajectory.from_npz(tmp_path / "short.npz").onset_epoch is None
     assert json.loads(short.to_json())["onset_epoch"] is None
 
 
-def test_table_is_compact_and_ends_where_the_curve_ends(run):
-    lines = run.table(rows=6).splitlines()
-    assert len(lines) == 7
-    assert lines[0].split() == [
-        "epoch",
-        "R",
-        "Q",
-        "S",
-        "loss",
-        "next",
-        "token",
-        "rollout",
-    ]
-    first, last = lines[1].split(), lines[-1].split()
-    assert float(first[0]) == 0
-    assert float(first[1]) == 0.1
-    assert float(last[0]) == pytest.approx(run.epoch[-1])
-    assert float(last[1]) > 0.95
-    assert {len(line) for line in lines} == {len(lines[0])}
-    assert len(predict(Parameters(N=20, T=10), points=2).table().splitlines()) == 3
+Q_K = {"q": np.linspace(-1, 1, 16), "k": np.linspace(1, -0.5, 16)}
 
 
-def test_predictions_without_a_closure_go_there_and_back(tmp_path):
-    for closure, given in (
-        ("spectral", {}),
-        ("per-seed", {"q": np.linspace(-1, 1, 64), "k": np.linspace(1, -0.5, 64)}),
-    ):
-        one = predict(
-            Parameters(N=20, T=10), closure=closure, points=9, lr_correction=True, **given
-        )
-        one.to_npz(tmp_path / "one.npz")
-        back = Trajectory.from_npz(tmp_path / "one.npz")
-        assert back.to_json() == one.to_json()
-        assert (back.closure, back.lr_correction, back.rate) == (closure, True, one.rate)
-        assert json.loads(one.to_json())["lr_correction"] is True
-        assert len(back.table().splitlines()) == 10
-        assert back.caveats() == []
+@pytest.mark.parametrize(
+    ("theory", "start"),
+    [
+        (Theory.parse("spectral+fluctuations", steps=True), Start(overlap=0.2)),
+        (Theory.parse("per-seed", steps=True), Start(**Q_K)),
+        (Theory.parse("quadratic+fluctuations", logits="sampled"), Start(Q=0.1, C=0.3)),
+        (Theory(logits="constant", sigma_c=0.3, thermodynamic_limit=True), Start(S=0.1)),
+    ],
+    ids=lambda each: str(each) if isinstance(each, Theory) else "",
+)
+def test_every_part_of_a_theory_goes_there_and_back(theory, start, tmp_path):
+    one = predict(Parameters(N=9, K=5, T=6, d_head=16), theory, start=start, points=9)
+    one.to_npz(tmp_path / "one.npz")
+    back = Trajectory.from_npz(tmp_path / "one.npz")
+    assert back.to_json() == one.to_json()
+    assert back.theory == theory
+    assert json.loads(one.to_json())["theory"]["steps"] == theory.steps
+    assert json.loads(one.to_json())["start"]["overlap"] == one.start.overlap
+    assert table(back) == table(one)
+    assert set(back.start.given) == {"R", "Q", "S", "C", "overlap"}  # q and k are not kept
 
 
-def test_coarse_steps_are_told_with_and_without_correction():
-    for closure in ("linear", "spectral"):
-        (plain,), (corrected,) = (
-            predict(Parameters(N=20, T=10, lr=60.0), closure=closure, lr_correction=on).caveats()
-            for on in (False, True)
-        )
-        assert "too coarse for gradient flow" in plain
-        assert "too coarse for a correction of first order" in corrected
+def test_of_a_closure_of_ones_own_the_text_is_kept(tmp_path):
+    R, gamma = sp.symbols("R gamma", positive=True)
+    p = Parameters(N=9, K=5, T=6, d_head=16)
+    one = predict(p, Theory(attention=gamma * R * (1 - R) ** 2), points=9)
+    one.to_npz(tmp_path / "one.npz")
+    back = Trajectory.from_npz(tmp_path / "one.npz")
+    assert back.theory.attention == OwnClosure("R*gamma*(1 - R)**2")
+    assert back.theory.attention.expression is None
+    assert str(back.theory) == str(one.theory) == "R*gamma*(1 - R)**2"
+    assert back.theory.closed
+    assert back.to_json() == one.to_json()
+    with pytest.raises(ParameterError, match="is known as text only: give its SymPy expression"):
+        predict(p, back.theory)
+    assert json.loads(one.to_json())["theory"]["attention"] == "G = R*gamma*(1 - R)**2"
+
+
+def test_accuracies_are_one_less_the_errors(run):
+    assert run.next_token_accuracy.tolist() == (1 - run.next_token_error).tolist()
+    assert run.rollout_accuracy.tolist() == (1 - run.rollout_error).tolist()

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from example_run import a_run
 
 from meanfield.errors import FileError
 from meanfield.runs.run import (
@@ -19,6 +18,7 @@ from meanfield.runs.run import (
     read_run,
     read_runs,
 )
+from tests.meanfield.example_run import a_run
 
 
 def assert_same(one: Run, other: Run) -> None:

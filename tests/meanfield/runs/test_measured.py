@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from example_run import a_run
 
 from meanfield.errors import FileError
 from meanfield.runs.measured import CURVES, of_run, read, read_foreign
 from meanfield.runs.run import MEASURED, checkpoint_of, vocabulary_overlap
+from tests.meanfield.example_run import a_run
 
 EPOCH = np.array([0.0, 5.0, 10.0])
 RNG = np.random.default_rng(1)
