@@ -273,7 +273,7 @@ def test_what_is_generated_is_used() -> None:
     defined = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
     users = [*modules("meanfield"), *modules("simulate"), *modules("figures")]
     text = "\n".join(path.read_text(encoding="utf-8") for path in users)
-    used = set(re.findall(r"generated\.(\w+)", text))
+    used = set(re.findall(r"\bgenerated\.(\w+)", text)) - {"js", "py"}  # files of that name
     assert defined - used == set()
     assert used - defined == set()
 
