@@ -24,7 +24,8 @@ from typing import TypeAlias
 
 import sympy as sp
 
-from derivations.form import difference, letters, parse
+from derivations.form import letters, parse
+from derivations.proof import difference
 
 Formula: TypeAlias = sp.Basic
 Step: TypeAlias = tuple[str, Formula]

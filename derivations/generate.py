@@ -17,27 +17,21 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import sympy as sp
-
 from derivations import registry
-from derivations.code import (
+from derivations.code import javascript, numpy
+from derivations.code.written import Written
+from derivations.functions import (
     closures,
     exact_solution,
-    javascript,
     logit_variances,
     mean_field,
     next_token,
-    numpy,
     onset,
-    plane_system,
+    planes,
     second_order,
     starts,
 )
-from derivations.code.closed_system import system
-from derivations.code.names import NAMES
-from derivations.code.written import Written
-from derivations.paper import attention_closures
-from derivations.symbols import T, d, sigma2
+from derivations.functions.names import NAMES
 
 TARGET = Path(__file__).parents[1] / "meanfield" / "generated.py"
 
@@ -48,30 +42,13 @@ def functions() -> list[Written]:
         *starts.starts(),
         *mean_field.mean_field(),
         *closures.closures(),
-        *earlier(),
         *exact_solution.exact_solution(),
         *onset.onset(),
         *next_token.accuracy(),
         *logit_variances.spread(),
         *second_order.corrected_flow(),
-        *plane_system.planes(),
+        *planes.planes(),
     ]
-
-
-def earlier() -> list[Written]:
-    """The closed system in one piece, and rates from a sum: until nothing asks for them."""
-    sum_phi2 = sp.Symbol("sum_phi2", positive=True)
-    laws = {
-        "linear": attention_closures.linear_rate,
-        "quadratic": attention_closures.quadratic_rate,
-    }
-    found: list[Written] = []
-    for name, (equation, _) in closures.NAMED.items():
-        found += system(name, equation.statement.rhs.xreplace(closures.OWN_RATE), equation)
-        plain = laws[name].statement.rhs.xreplace({attention_closures.Phi2: sum_phi2})
-        says = "The rate of the closure; sum_phi2 is the sum of form_factor squared."
-        found.append(Written(f"{name}_rate", says, (laws[name],), (sum_phi2, sigma2, d, T), plain))
-    return found
 
 
 def module_source() -> str:

@@ -59,7 +59,7 @@ def wrong_attention(missing: Real, T: Real) -> Real:
 
 
 def mean_overlap(N: Real) -> Real:
-    """Overlap of independent permutations, on average. (76b)"""
+    """Overlap of independent permutations, on average. (76b), (58c)"""
     N = 1.0 * N
     return 1 / N
 
@@ -74,7 +74,7 @@ def measured_overlap(squares: Real, N: Real, K: Real) -> Real:
 
 
 def least_overlap(N: Real, K: Real) -> Real:
-    """The least that it can be. (58c)"""
+    """The least that it can be. (58d)"""
     N, K = 1.0 * N, 1.0 * K
     return (K / N - 1) / (K - 1)
 
@@ -96,15 +96,6 @@ def error_signal(Delta: Real, N: Real) -> Real:
     """g = 1 - p_correct under the mean logits. (43)"""
     N = 1.0 * N
     return expit(np.log(N - 1) - Delta)
-
-
-def attention_drive(R: Real, Q: Real, S: Real, C: Real, N: Real, K: Real) -> Real:
-    """F = -dL/dR. (61b)"""
-    N, K = 1.0 * N, 1.0 * K
-    y_c = (R + (1 - R) / K) * Q + (1 - R) * (1 - 1 / K) * S
-    Delta = (N * y_c - C) / (N - 1)
-    g = expit(np.log(N - 1) - Delta)
-    return g * (N / (N - 1)) * ((K - 1) / K) * (Q - S)
 
 
 def driven_rates(R: Real, missing: Real, Q: Real, S: Real, C: Real, N: Real, K: Real) -> Any:
@@ -232,135 +223,6 @@ def growth_slope_quadratic(logit_R: Real, rate: Real) -> Real:
 def bend_quadratic(logit_R: Real) -> Real:
     """What steps change in the growth of logit R, over its square and minus lr/2. (X7c), (71b)"""
     return np.zeros_like(logit_R, dtype=float)[()]
-
-
-def rhs_linear(logit_R: Real, Q: Real, S: Real, C: Real, N: Real, K: Real, rate: Real) -> Any:
-    """Time derivatives of (logit R, Q, S), time is eta * epoch. (15f), (71a), (15b), (15c)"""
-    N, K = 1.0 * N, 1.0 * K
-    R = expit(logit_R)
-    missing = expit(-logit_R)
-    y_c = (R + missing / K) * Q + missing * (1 - 1 / K) * S
-    Delta = (N * y_c - C) / (N - 1)
-    g = expit(np.log(N - 1) - Delta)
-    F = g * (N / (N - 1)) * ((K - 1) / K) * (Q - S)
-    return (
-        F * rate,
-        g / (N * K) * (R + missing / K),
-        g / (N * K) * (missing / K),
-    )
-
-
-def jacobian_linear(logit_R: Real, Q: Real, S: Real, C: Real, N: Real, K: Real, rate: Real) -> Any:
-    """Derivatives of the three rates (rows) in (logit R, Q, S) (columns).
-
-    (15f), (71a), (15b), (15c)
-    """
-    N, K = 1.0 * N, 1.0 * K
-    R = expit(logit_R)
-    missing = expit(-logit_R)
-    y_c = (R + missing / K) * Q + missing * (1 - 1 / K) * S
-    Delta = (N * y_c - C) / (N - 1)
-    g = expit(np.log(N - 1) - Delta)
-    hit = expit(Delta - np.log(N - 1))
-    margin_by_logit_R = N / (N - 1) * ((K - 1) / K) * (Q - S) * R * missing
-    margin_by_Q = N / (N - 1) * (R + missing / K)
-    margin_by_S = N / (N - 1) * ((K - 1) / K) * missing
-    F = g * (N / (N - 1)) * ((K - 1) / K) * (Q - S)
-    dQ = g / (N * K) * (R + missing / K)
-    dS = g / (N * K) * (missing / K)
-    F_by_gap = g * (N / (N - 1)) * ((K - 1) / K)
-    return (
-        (
-            -F * hit * margin_by_logit_R * rate,
-            rate * (F_by_gap - hit * F * margin_by_Q),
-            rate * (-F_by_gap - hit * F * margin_by_S),
-        ),
-        (
-            g / (N * K) * ((K - 1) / K) * R * missing - hit * dQ * margin_by_logit_R,
-            -hit * dQ * margin_by_Q,
-            -hit * dQ * margin_by_S,
-        ),
-        (
-            -g / (N * K) * (R * missing / K) - hit * dS * margin_by_logit_R,
-            -hit * dS * margin_by_Q,
-            -hit * dS * margin_by_S,
-        ),
-    )
-
-
-def linear_rate(sum_phi2: Real, qk_variance: Real, d: Real, T: Real) -> Real:
-    """The rate of the closure; sum_phi2 is the sum of form_factor squared. (14)"""
-    d, T = 1.0 * d, 1.0 * T
-    return 4 * qk_variance * sum_phi2 / (d * (T - 1))
-
-
-def rhs_quadratic(logit_R: Real, Q: Real, S: Real, C: Real, N: Real, K: Real, rate: Real) -> Any:
-    """Time derivatives of (logit R, Q, S), time is eta * epoch. (15f), (71b), (15b), (15c)"""
-    N, K = 1.0 * N, 1.0 * K
-    R = expit(logit_R)
-    missing = expit(-logit_R)
-    y_c = (R + missing / K) * Q + missing * (1 - 1 / K) * S
-    Delta = (N * y_c - C) / (N - 1)
-    g = expit(np.log(N - 1) - Delta)
-    F = g * (N / (N - 1)) * ((K - 1) / K) * (Q - S)
-    return (
-        F * R * missing * rate,
-        g / (N * K) * (R + missing / K),
-        g / (N * K) * (missing / K),
-    )
-
-
-def jacobian_quadratic(
-    logit_R: Real,
-    Q: Real,
-    S: Real,
-    C: Real,
-    N: Real,
-    K: Real,
-    rate: Real,
-) -> Any:
-    """Derivatives of the three rates (rows) in (logit R, Q, S) (columns).
-
-    (15f), (71b), (15b), (15c)
-    """
-    N, K = 1.0 * N, 1.0 * K
-    R = expit(logit_R)
-    missing = expit(-logit_R)
-    y_c = (R + missing / K) * Q + missing * (1 - 1 / K) * S
-    Delta = (N * y_c - C) / (N - 1)
-    g = expit(np.log(N - 1) - Delta)
-    hit = expit(Delta - np.log(N - 1))
-    margin_by_logit_R = N / (N - 1) * ((K - 1) / K) * (Q - S) * R * missing
-    margin_by_Q = N / (N - 1) * (R + missing / K)
-    margin_by_S = N / (N - 1) * ((K - 1) / K) * missing
-    F = g * (N / (N - 1)) * ((K - 1) / K) * (Q - S)
-    dQ = g / (N * K) * (R + missing / K)
-    dS = g / (N * K) * (missing / K)
-    F_by_gap = g * (N / (N - 1)) * ((K - 1) / K)
-    return (
-        (
-            F * R * missing * (missing * rate - R * rate)
-                - F * R * hit * margin_by_logit_R * missing * rate,
-            R * missing * rate * (F_by_gap - hit * F * margin_by_Q),
-            R * missing * rate * (-F_by_gap - hit * F * margin_by_S),
-        ),
-        (
-            g / (N * K) * ((K - 1) / K) * R * missing - hit * dQ * margin_by_logit_R,
-            -hit * dQ * margin_by_Q,
-            -hit * dQ * margin_by_S,
-        ),
-        (
-            -g / (N * K) * (R * missing / K) - hit * dS * margin_by_logit_R,
-            -hit * dS * margin_by_Q,
-            -hit * dS * margin_by_S,
-        ),
-    )
-
-
-def quadratic_rate(sum_phi2: Real, qk_variance: Real, d: Real, T: Real) -> Real:
-    """The rate of the closure; sum_phi2 is the sum of form_factor squared. (70b)"""
-    d, T = 1.0 * d, 1.0 * T
-    return 4 * T**2 * qk_variance * sum_phi2 / (d * (T - 1) ** 2)
 
 
 def kappa(N: Real, K: Real, rate: Real) -> Real:

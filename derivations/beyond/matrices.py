@@ -12,7 +12,12 @@ from derivations.beyond.solution import U_0, V_0
 from derivations.equation import Kind, Step, check, equation, require, shown
 from derivations.models.enumeration import SmallModel, small_model
 from derivations.models.sums import contract, n_prime, over
-from derivations.paper.definitions import expectation, training_loss, y_right
+from derivations.paper.definitions import (
+    expectation,
+    permutation_matrices,
+    training_loss,
+    y_right,
+)
 from derivations.paper.dynamics import BEYOND, U, V
 from derivations.paper.logic import (
     SMALL,
@@ -103,12 +108,10 @@ def heuristic_rate(logic_update: sp.Eq) -> Iterator[Step]:
     yield "So", sp.Eq(v_dot, sp.simplify(-N * constant))
 
 
-def projected_on(
-    change: sp.Eq, matrix: sp.Expr, overlap_with_all: sp.Eq, relation: sp.Eq
-) -> sp.Expr:
+def projected_on(change: sp.Eq, matrix: sp.Expr, relation: sp.Eq, *vocabulary: sp.Eq) -> sp.Expr:
     """An overlap of the vocabulary with the matrices ``matrix`` (k, n, m), in c_2."""
     overlap = project(change.rhs, sp.Eq(sp.Symbol("unused"), matrix))
-    return sp.simplify(overlap.xreplace(permutation_sums(overlap_with_all)).subs(c_1, relation.rhs))
+    return sp.simplify(overlap.xreplace(permutation_sums(*vocabulary)).subs(c_1, relation.rhs))
 
 
 @shown("(1 - c_2)*u")
@@ -116,13 +119,19 @@ def projected_on(
     "X4c",
     "Gap by the retrieval part",
     status=BEYOND,
-    follows_from=(alignment_change, off_target_change, overlap_with_all, overlap_relation),
+    follows_from=(
+        alignment_change,
+        off_target_change,
+        overlap_relation,
+        overlap_with_all,
+        permutation_matrices,
+    ),
 )
 def gap_by_retrieval_part(
-    Q_change: sp.Eq, S_change: sp.Eq, overlap_with_all: sp.Eq, relation: sp.Eq
+    Q_change: sp.Eq, S_change: sp.Eq, relation: sp.Eq, *vocabulary: sp.Eq
 ) -> Iterator[Step]:
     overlaps = [
-        projected_on(change, MOVED, overlap_with_all, relation) for change in (Q_change, S_change)
+        projected_on(change, MOVED, relation, *vocabulary) for change in (Q_change, S_change)
     ]
     yield "Q gains", sp.factor(overlaps[0])
     yield "S gains", sp.factor(overlaps[1])
@@ -137,13 +146,19 @@ def gap_by_retrieval_part(
     "X4d",
     "Total by the heuristic",
     status=BEYOND,
-    follows_from=(alignment_change, off_target_change, overlap_with_all, overlap_relation),
+    follows_from=(
+        alignment_change,
+        off_target_change,
+        overlap_relation,
+        overlap_with_all,
+        permutation_matrices,
+    ),
 )
 def total_by_heuristic(
-    Q_change: sp.Eq, S_change: sp.Eq, overlap_with_all: sp.Eq, relation: sp.Eq
+    Q_change: sp.Eq, S_change: sp.Eq, relation: sp.Eq, *vocabulary: sp.Eq
 ) -> Iterator[Step]:
     overlaps = [
-        projected_on(change, MOVED, overlap_with_all, relation) for change in (Q_change, S_change)
+        projected_on(change, MOVED, relation, *vocabulary) for change in (Q_change, S_change)
     ]
     combined = overlaps[0] + (K - 1) * overlaps[1]
     yield "Q + (K - 1) S gains", sp.expand(combined)

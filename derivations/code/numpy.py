@@ -9,7 +9,7 @@ from typing import Any
 import sympy as sp
 from sympy.core.function import Application
 
-from derivations.code.infix import ATOM, PRODUCT, CodeError, Infix
+from derivations.code.infix import ATOM, PRODUCT, Infix
 from derivations.code.written import Written
 from derivations.symbols import K, N, T, d
 
@@ -130,10 +130,7 @@ def entries(values: tuple[Any, ...], write: NumPy) -> str:
 
 def broken(expr: sp.Expr, write: NumPy) -> str:
     """The terms of a sum, or the factors of a product, one a line."""
-    pieces = write.pieces(expr)
-    if max(map(len, pieces)) > WIDTH - 12:
-        raise CodeError(f"too long to be read, name a part of it: {write(expr)}")
-    return textwrap.indent("\n".join(pieces), "    ")
+    return textwrap.indent("\n".join(write.pieces(expr)), "    ")
 
 
 def module(functions: Iterable[Written], names: Mapping[sp.Symbol, str]) -> str:

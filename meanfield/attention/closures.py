@@ -93,7 +93,7 @@ def from_expression(expression: Any, parameters: Parameters) -> Closure:
     of all but R are taken from the parameters. Any other symbol is the caller's to substitute.
     Raises ParameterError for other symbols, or a G that is negative or not finite.
     """
-    from derivations.code.closed_system import compiled_closure  # SymPy only when asked for
+    from derivations.functions.own_closure import compiled_closure  # SymPy only when asked for
 
     values = {
         "N": parameters.N,

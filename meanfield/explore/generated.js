@@ -16,7 +16,7 @@ function uniform_variance(width) {
   return width**2 / 3;
 }
 
-// Overlap of independent permutations, on average. (76b)
+// Overlap of independent permutations, on average. (76b), (58c)
 function mean_overlap(N) {
   return 1 / N;
 }

@@ -1,4 +1,4 @@
-"""The rooms of the figures: measurements draw nothing, and every module has its test."""
+"""The rooms of the figures: measurements draw nothing, and figures stand in the catalogue alone."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from pathlib import Path
 import figures
 
 ROOT = Path(figures.__file__).parent
-TESTS = Path(__file__).parent
 MODULES = sorted(path.relative_to(ROOT) for path in ROOT.rglob("*.py"))
 
 
@@ -41,9 +40,3 @@ def test_only_the_catalogue_knows_the_figures() -> None:
             if name.startswith(("figures.paper", "figures.beyond"))
         }
         assert not names, f"{module} imports {names}"
-
-
-def test_every_module_has_its_test() -> None:
-    for module in (each for each in MODULES if not each.stem.startswith("__")):
-        tests = [path.stem for path in (TESTS / module.parent).glob("test_*.py")]
-        assert {f"test_{module.stem}", f"test_{module.stem}_figure"} & set(tests), module

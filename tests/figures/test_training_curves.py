@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from small_runs import P
 
 from figures.drawing import Drawn
 from figures.training_curves import (
@@ -14,6 +13,7 @@ from figures.training_curves import (
 )
 from meanfield import style
 from meanfield.predict.prediction import predict
+from tests.figures.small_runs import P
 
 
 def test_panels_share_the_epochs_and_the_phases_of_the_theory() -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from synthetic_runs import FACTORS, PARAMETERS, run_of_factors, slow_gamma
 
 from figures.beyond import attention_gradient
 from figures.measurements.squared_gradient import mean_ratios
 from meanfield.compare.statistics import Estimate, concise
+from tests.figures.synthetic_runs import FACTORS, PARAMETERS, run_of_factors, slow_gamma
 
 
 def test_figure_shows_points_lines_and_their_ratio() -> None:

@@ -7,14 +7,14 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.collections import PathCollection
 from matplotlib.contour import QuadContourSet
-from small_runs import assert_no_words_overlap
-from synthetic_runs import LR, ONSETS, map_parameters, map_runs
 
 from figures.beyond import phase_diagram
 from figures.drawing import Drawn
 from figures.measurements.onset_maps import MAPS, onset_times
 from figures.panels import round_steps
 from meanfield.predict.prediction import predict
+from tests.figures.small_runs import assert_no_words_overlap
+from tests.figures.synthetic_runs import LR, ONSETS, map_parameters, map_runs
 
 # The dashed line is made up, as the softmax takes seconds.
 LINE = (np.array([2.0, 2e4]), np.array([3, 32]), np.array([[0.0, 0.2], [0.0, 0.2]]))

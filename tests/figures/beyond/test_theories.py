@@ -6,8 +6,6 @@ import json
 
 import numpy as np
 import pytest
-from made_up_scores import NEVER, delayed, estimate, made_up
-from small_runs import assert_no_words_overlap, trained
 
 from figures.beyond import theories
 from figures.beyond.theories import COLUMNS
@@ -15,6 +13,8 @@ from figures.drawing import Drawn
 from figures.measurements.score_points import QUANTITIES
 from figures.measurements.theory_scores import MAIN, batches
 from meanfield.theory import LADDER
+from tests.figures.made_up_scores import NEVER, delayed, estimate, made_up
+from tests.figures.small_runs import assert_no_words_overlap, trained
 
 
 @pytest.fixture(scope="module")

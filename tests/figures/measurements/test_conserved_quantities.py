@@ -5,16 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy.special import expit, logit
-from solution_runs import (
-    GAMMA,
-    KAPPA,
-    KAPPA_QUADRATIC,
-    PARAMETERS,
-    START,
-    a_run,
-    linear_solution,
-    quadratic_solution,
-)
 
 from figures.measurements.conserved_quantities import (
     R_at_gaps,
@@ -26,6 +16,16 @@ from figures.measurements.conserved_quantities import (
     spread_over_seeds,
 )
 from figures.measurements.squared_gradient import gradients_of_theories
+from tests.figures.solution_runs import (
+    GAMMA,
+    KAPPA,
+    KAPPA_QUADRATIC,
+    PARAMETERS,
+    START,
+    a_run,
+    linear_solution,
+    quadratic_solution,
+)
 
 
 @pytest.mark.parametrize("name", ["linear", "quadratic"])

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from changed_runs import EPOCH, MAIN, SIZES, a_run, changed_runs
-from synthetic_runs import synthetic
 
 from figures.measurements import hyperparameter_changes
 from figures.measurements.hyperparameter_changes import SERIES, outcome, outcomes
 from meanfield.parameters import Parameters
 from meanfield.predict.prediction import predict
+from tests.figures.changed_runs import EPOCH, MAIN, SIZES, a_run, changed_runs
+from tests.figures.synthetic_runs import synthetic
 
 
 def test_outcome_of_each_seed() -> None:
@@ -71,4 +71,4 @@ def test_one_value_is_changed_at_a_time_and_trained_past_saturation() -> None:
             for closure in ("linear", "quadratic")
         ]
         expected = max(100, 1.5 * max(epoch or 0 for epoch in saturated))
-        assert each.training.train_epochs == pytest.approx(expected, abs=5)
+        assert each.schedule.train_epochs == pytest.approx(expected, abs=5)

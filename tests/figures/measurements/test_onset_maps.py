@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from synthetic_runs import LR, map_parameters, map_runs
 
 from figures.measurements import onset_epochs, onset_maps
 from figures.measurements.onset_maps import MAPS, delay_against_softmax, onset_times, point
 from meanfield.parameters import Parameters
 from meanfield.predict.prediction import predict
+from tests.figures.synthetic_runs import LR, map_parameters, map_runs
 
 
 def test_a_map_is_the_onset_that_the_solver_finds() -> None:
@@ -52,4 +52,4 @@ def test_every_training_locks_on_at_about_the_same_epoch() -> None:
     for each in list(onset_maps.batches(quick=False).values())[::5]:
         onset = predict(each.parameters, "linear").onset_epoch
         assert onset == pytest.approx(onset_epochs.ONSET, rel=0.05)
-        assert each.training.train_epochs == pytest.approx(1.5 * onset, abs=1)
+        assert each.schedule.train_epochs == pytest.approx(1.5 * onset, abs=1)

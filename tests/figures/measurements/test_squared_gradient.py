@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy.special import expit, logit
-from synthetic_runs import FACTORS, PARAMETERS, run_of_factors, slow_gamma, synthetic
 
 from figures.measurements.squared_gradient import (
     gradients_of_theories,
@@ -13,6 +12,7 @@ from figures.measurements.squared_gradient import (
     measured_log_gradients,
 )
 from meanfield.attention import planes as attention
+from tests.figures.synthetic_runs import FACTORS, PARAMETERS, run_of_factors, slow_gamma, synthetic
 
 
 def test_closures_are_their_formulas() -> None:

@@ -6,10 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from made_up_scores import NEVER, P, made_up
 from scipy.special import logit
-from small_runs import trained
-from synthetic_runs import locking, synthetic
 
 from figures.measurements import theory_scores
 from figures.measurements.theory_scores import MAIN, Model, model
@@ -20,6 +17,9 @@ from meanfield.predict.prediction import predict
 from meanfield.runs.measured import of_run
 from meanfield.start import Start
 from meanfield.theory import Theory
+from tests.figures.made_up_scores import NEVER, P, made_up
+from tests.figures.small_runs import trained
+from tests.figures.synthetic_runs import locking, synthetic
 
 
 @pytest.fixture(scope="module")
@@ -109,5 +109,5 @@ def test_models_are_new_and_trained_past_saturation_in_little_time() -> None:
     for each in (full["T5"], quick["T8"]):
         typical = predict(each.parameters, "spectral")
         epochs = 1.6 * (typical.saturation_epoch or math.inf)
-        assert each.training.train_epochs == pytest.approx(epochs, abs=5)
+        assert each.schedule.train_epochs == pytest.approx(epochs, abs=5)
     assert {each.parameters.T for each in full.values()} >= {5, 20}

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from changed_runs import changed_runs
-from small_runs import assert_no_words_overlap
 
 from figures.drawing import Drawn
 from figures.paper import robustness
@@ -13,6 +11,8 @@ from figures.paper.robustness import PANELS
 from meanfield import style
 from meanfield.compare.statistics import Estimate, concise
 from meanfield.predict.prediction import predict
+from tests.figures.changed_runs import changed_runs
+from tests.figures.small_runs import assert_no_words_overlap
 
 RUNS = changed_runs()
 

@@ -6,7 +6,6 @@ import math
 
 import numpy as np
 import pytest
-from small_runs import P, assert_no_words_overlap, line_like, trained
 
 from figures.drawing import Drawn
 from figures.paper.rollout_accuracy import draw, rise
@@ -14,6 +13,7 @@ from meanfield.compare.statistics import concise, jackknife
 from meanfield.predict.prediction import predict
 from meanfield.predict.trajectory import Trajectory
 from meanfield.theory import Theory
+from tests.figures.small_runs import P, assert_no_words_overlap, line_like, trained
 
 
 @pytest.fixture(scope="module")
