@@ -10,13 +10,13 @@ from derivations.beyond import finite_steps
 from derivations.code.written import (
     Line,
     Written,
+    define,
     everywhere,
     held,
     over_planes,
     prove,
     rint,
     select,
-    shape,
 )
 from derivations.equation import Equation, require
 from derivations.functions.mean_field import STATE_LINES, by_logit, missing
@@ -99,15 +99,15 @@ def form_factor() -> Written:
         (frequency, T),
         select(slow, by_series, by_closed_form),
         (
-            (frequency, shape("omega - 2*pi*rint(omega/(2*pi))", omega=frequency, rint=rint)),
-            (square, shape("(omega*T)**2", omega=frequency, T=T)),
-            (inverse, shape("1/T**2", T=T)),
+            (frequency, define("omega - 2*pi*rint(omega/(2*pi))", omega=frequency, rint=rint)),
+            (square, define("(omega*T)**2", omega=frequency, T=T)),
+            (inverse, define("1/T**2", T=T)),
             *coefficients,
             (slow, sp.Abs(frequency * T) < sp.Rational(1, 4)),
             (resolved, select(slow, 1, frequency)),
             (
                 by_series,
-                shape("x*(c_1 + x*(c_2 + x*(c_3 + x*(c_4 + x*c_5))))", x=square, **named),
+                define("x*(c_1 + x*(c_2 + x*(c_3 + x*(c_4 + x*c_5))))", x=square, **named),
             ),
             (by_closed_form, held(attention_closures.form_factor_closed, {omega[r]: resolved})),
         ),
