@@ -15,10 +15,9 @@ from figures import drawing
 from figures.batches import distinct
 from figures.catalogue import named
 from figures.drawing import Figure
-from meanfield.arguments import Parser, integer
-from meanfield.dynamics import SolverError
-from meanfield.files import FileError, make_folder
-from meanfield.parameters import ParameterError
+from meanfield.command import Parser, integer
+from meanfield.errors import FileError, ParameterError, SolverError
+from meanfield.files import make_folder
 
 OUT, DATA = "figures/out", "runs/figures"
 

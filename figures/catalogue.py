@@ -20,7 +20,7 @@ from figures.paper import (
     rollout_accuracy,
     setup_schematic,
 )
-from meanfield.parameters import ParameterError
+from meanfield.errors import ParameterError
 
 FIGURES: tuple[Figure, ...] = (
     setup_schematic.FIGURE,

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from figures.batches import Batch, load
 from meanfield import style
-from meanfield.comparison import Estimate
+from meanfield.compare.statistics import Estimate
 from meanfield.files import writing
-from meanfield.runs import Run
+from meanfield.runs.run import Run
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas

@@ -12,7 +12,8 @@ import torch
 from tqdm import tqdm
 
 from figures.batches import Batch
-from meanfield.runs import read_run
+from meanfield.runs.run import read_run
+from simulate.settings import Machine
 from simulate.train import train
 
 
@@ -38,14 +39,14 @@ def make(batches: Sequence[Batch], folder: Path, *, workers: int | None = None) 
 
         def report(epoch: int, _measured: object) -> None:
             nonlocal so_far
-            bar.update((epoch - so_far) * batch.cost / batch.training.train_epochs)
+            bar.update((epoch - so_far) * batch.cost / batch.schedule.train_epochs)
             so_far = epoch
             if stop.is_set():
                 raise _Stopped
 
         if stop.is_set():
             raise _Stopped
-        train(batch.parameters, batch.training, batch.seeds, path=path, resume=True, report=report)
+        train(batch, machine=Machine(threads=1), path=path, resume=True, report=report)
 
     with bar, ThreadPoolExecutor(workers or os.cpu_count()) as pool:
         running = [pool.submit(one, each) for each in missing]

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from figures.batches import main_batch, robust_batch
 from figures.drawing import Drawn, Figure
-from meanfield import plot, style
-from meanfield.runs import Run
-from meanfield.trajectory import Trajectory
+from meanfield import style
+from meanfield.predict import plot
+from meanfield.predict.trajectory import Trajectory
+from meanfield.runs.run import Run
 
 Array = NDArray[np.float64]
 

@@ -60,6 +60,14 @@ def require(good: NDArray[np.bool_], name: str, values: Any, allowed: str) -> No
         raise ParameterError(f"{name} must be {allowed}, not {bad:.12g}")
 
 
+def numbers(name: str, value: Any) -> NDArray[np.float64]:
+    """Return a number, or an array of them, as an array of floats, or raise ParameterError."""
+    array = np.asarray(value)
+    if array.dtype.kind not in "iuf":
+        raise ParameterError(f"{name} must be a number or numbers, not {value!r}")
+    return array.astype(float)
+
+
 def real(name: str, value: Any) -> float:
     """Return value as a finite float, or raise ParameterError."""
     if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):

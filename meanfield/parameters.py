@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meanfield import generated
-from meanfield.checks import check_array, check_field, option, require
+from meanfield.checks import check_array, check_field, numbers, option, require
 from meanfield.errors import ParameterError
 
 Array = NDArray[np.float64]
@@ -149,17 +149,19 @@ def parameter_arrays(**given: Any) -> dict[str, Array]:
     """Return every numeric field of Parameters as arrays of one shape, checked like Parameters.
 
     given: numbers or arrays by field name, which broadcast; what is not given has its default, and
-    so has None. Other names are taken along unchecked. Raises ParameterError for the first value
-    that cannot be.
+    so has None. Other names are taken along, only to be numbers. Raises ParameterError for the
+    first value that cannot be.
     """
     numeric = [each for each in fields(Parameters) if each.type != "str"]
     known = SimpleNamespace(**{each.name: given.pop(each.name, None) for each in numeric})
     for each in numeric:
-        if getattr(known, each.name) is None:
+        value = getattr(known, each.name)
+        if value is None:
             value = each.default if each.default is not None else _default(each.name, known)
-            setattr(known, each.name, value)
-    together = {**vars(known), **given}
-    same_shape = np.broadcast_arrays(*(np.asarray(value, float) for value in together.values()))
+        setattr(known, each.name, numbers(each.name, value))
+    others = {name: numbers(name, value) for name, value in given.items()}
+    together = {**vars(known), **others}
+    same_shape = np.broadcast_arrays(*together.values())
     arrays = dict(zip(together, same_shape, strict=True))
     for each in numeric:
         check_array(each, arrays[each.name])
@@ -179,5 +181,6 @@ def _default(name: str, known: Any) -> Any:
     if name == "K":
         return known.N
     if name == "w_init":  # that of nn.Linear(N, N)
-        return 1 / np.sqrt(np.asarray(known.N, float))[()]
+        with np.errstate(divide="ignore", invalid="ignore"):  # of an N that is refused
+            return 1 / np.sqrt(np.asarray(known.N, float))[()]
     raise ParameterError(f"{name} must be given")

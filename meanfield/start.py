@@ -82,7 +82,8 @@ def vocabulary_overlap(permutations: NDArray[np.integer]) -> NDArray[np.float64]
     """
     K, N = permutations.shape[-2:]
     image = np.eye(N)[permutations].sum(axis=-3)  # (..., N, N), permutations that take x to n
-    return np.asarray(generated.measured_overlap(np.sum(image**2, axis=(-2, -1)), N, K))
+    overlap = generated.measured_overlap(np.sum(image**2, axis=(-2, -1)), N, K)
+    return np.asarray(overlap + 0.0)  # where none agree 0, not -0
 
 
 def _vector(name: str, value: Any, parameters: Parameters) -> NDArray[np.float64]:

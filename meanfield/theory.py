@@ -234,12 +234,13 @@ class Theory:
         """
         if isinstance(name, Theory):
             return replace(name, **options)
-        attention, _, loss = str(name).partition("+")
-        loss = loss or PLAIN
+        attention, plus, loss = str(name).partition("+")
+        loss = loss if plus else PLAIN
         if attention not in ATTENTIONS or loss not in LOSSES:
             raise ParameterError(
                 f"the theory must be {', '.join(ATTENTIONS)}, alone or with "
-                f"{' or '.join(f'+{each}' for each in LOSSES if each != PLAIN)}, not {name!r}"
+                f"{' or '.join(f'+{each}' for each in LOSSES if each != PLAIN)}, not {name!r}; "
+                "a closure of your own is Theory(attention=...)"
             )
         return cls(attention=attention, loss=loss, **options)
 

@@ -13,7 +13,6 @@ from scipy.special import expit, logit
 from figures.batches import QUICK, Batch, batch, main_batch
 from figures.drawing import Drawn, Figure
 from figures.measurements.squared_gradient import (
-    CLOSURES,
     STEPS,
     common_range,
     gradients_of_theories,
@@ -23,9 +22,9 @@ from figures.measurements.squared_gradient import (
 from figures.panels import fix_ticks, legend
 from figures.theory_lines import LABELS, LINES, R_TICKS, sizes_line
 from meanfield import style
-from meanfield.comparison import Estimate
-from meanfield.runs import Run
-from meanfield.words import concise
+from meanfield.compare.statistics import Estimate, concise
+from meanfield.runs.run import Run
+from meanfield.theory import CLOSURES
 
 BASES = {10.0: 700, 100.0: 900, 1e4: 1200}  # epochs by RoPE base
 QUICK_BASES = {10.0: 300, 100.0: 400, 1e4: 500}

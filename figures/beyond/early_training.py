@@ -23,9 +23,9 @@ from figures.measurements.early_growth import (
 from figures.panels import legend
 from figures.training_curves import POINTS, draw_simulation, panel_pairs, simulation_sentences
 from meanfield import style
-from meanfield.prediction import predict
-from meanfield.runs import Run
-from meanfield.words import concise, late
+from meanfield.compare.statistics import concise, relative_delay
+from meanfield.predict.prediction import predict
+from meanfield.runs.run import Run
 
 PANELS = {"logic overlaps": ("Q", "S"), "attention retrieval": ("R",)}
 EQUATIONS = {"Q": "78a", "S": "78b", "R": "81b"}
@@ -60,7 +60,7 @@ def _numbers(departure: Departure) -> dict[str, Any]:
 
 
 def _picture(early: EarlyTraining) -> Canvas:
-    theory = predict(early.measured.parameters, closure="linear", epochs=early.epoch)
+    theory = predict(early.measured.parameters, "linear", epochs=early.epoch)
     with style.drawing(7.0, 3.8) as canvas:
         pairs = panel_pairs(canvas, theory, ratio=2.2)
         for (upper, lower), (label, names) in zip(pairs, PANELS.items(), strict=True):
@@ -112,7 +112,7 @@ def _caption(early: EarlyTraining, departures: Mapping[str, Departure | None]) -
         "what $Q$ and $S$ have gained since the start and of $R$ itself, with its standard error. "
         + " ".join(_sentence(name, each) for name, each in departures.items())
         + _cause(departures)
-        + f" (81b) puts the onset {late(early.onset_delay)}."
+        + f" (81b) puts the onset {relative_delay(early.onset_delay)}."
     )
 
 

@@ -29,10 +29,10 @@ from figures.measurements.conserved_quantities import (
 from figures.measurements.squared_gradient import SOFTMAX
 from figures.panels import fix_ticks, legend
 from figures.theory_lines import LABELS, LINES, R_TICKS, sizes_line
-from meanfield import closures, style
-from meanfield.comparison import Estimate
-from meanfield.runs import Run
-from meanfield.words import concise
+from meanfield import style
+from meanfield.compare.statistics import Estimate, concise
+from meanfield.runs.run import Run
+from meanfield.theory import CLOSURES
 
 Array = NDArray[np.float64]
 
@@ -90,8 +90,8 @@ def measure(runs: Mapping[str, Run]) -> Numbers:
         spread=spread_over_seeds(first, U),
         error=error_of_solutions(first, U),
         conserved={
-            closure.name: [conserved_at(first, closure, level) for level in QUANTIFIED]
-            for closure in closures.CLOSURES.values()
+            closure: [conserved_at(first, closure, level) for level in QUANTIFIED]
+            for closure in CLOSURES
         },
     )
 
@@ -102,7 +102,7 @@ def draw(runs: Mapping[str, Run]) -> Drawn:
     return Drawn(
         canvas=_picture(runs),
         caption=_caption(runs, numbers),
-        closures=tuple(closures.CLOSURES),
+        closures=tuple(CLOSURES),
         numbers=numbers.values(),
     )
 
@@ -119,10 +119,10 @@ def _picture(runs: Mapping[str, Run]) -> Canvas:
         for name, run in runs.items():
             look = {**points[name], "ms": 2, "alpha": 0.8}
             left.plot((run.Q - run.S).T, run.R.T, **look)
-            middle.plot(gain(run, closures.LINEAR).T, 1 - run.R.T, **look)
+            middle.plot(gain(run, "linear").T, 1 - run.R.T, **look)
         for name, (U, logit_R) in lines.items():
             left.plot(U, expit(logit_R), lw=1.4, zorder=3, **LINES[name])
-            gained = kappa(closures.LINEAR, first.parameters) * U**2 / 2
+            gained = kappa("linear", first.parameters) * U**2 / 2
             middle.plot(gained, expit(-logit_R), lw=1.4, zorder=3, **LINES[name])
         left.set(xlabel="gap $U=Q-S$", ylabel="attention retrieval $R$", ylim=(0, 1.02))
         gap, level = lines[SOFTMAX]
@@ -138,8 +138,8 @@ def _picture(runs: Mapping[str, Run]) -> Canvas:
 
 
 def _draw_conserved(axes: Axes, runs: Mapping[str, Run]) -> None:
-    for closure in closures.CLOSURES.values():
-        color = LINES[closure.name]["color"]
+    for closure in CLOSURES:
+        color = LINES[closure]["color"]
         for run in runs.values():
             ratio = conserved(run, closure)
             axes.plot(run.R.T, ratio.T, ".", ms=2.5, mew=0, alpha=0.4, color=color)

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from figures.drawing import Drawn, Figure
 from figures.measurements.onset_epochs import ONSET
 from figures.measurements.onset_maps import (
-    CLOSURES,
     MAPPED,
     MAPS,
     Map,
@@ -26,10 +25,11 @@ from figures.measurements.onset_maps import (
     point,
 )
 from figures.panels import MINUS, fix_ticks, legend
-from meanfield import style, trust
-from meanfield.comparison import average
-from meanfield.runs import Run
-from meanfield.words import concise
+from meanfield import style
+from meanfield.compare.statistics import average, concise
+from meanfield.predict import trust
+from meanfield.runs.run import Run
+from meanfield.theory import CLOSURES
 
 Array = NDArray[np.float64]
 
@@ -45,7 +45,7 @@ def draw(runs: Mapping[str, Run]) -> Drawn:
     return Drawn(
         canvas=_picture(points),
         caption=_caption(points, runs),
-        closures=CLOSURES,
+        closures=tuple(CLOSURES),
         numbers={
             "late": {
                 name: here.delay if here.learned else None

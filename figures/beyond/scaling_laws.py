@@ -13,11 +13,10 @@ from figures.drawing import Drawn, Figure, with_error
 from figures.measurements.onset_laws import SERIES, TOLERANCE, Law, batches, laws
 from figures.panels import MINUS, fix_ticks, legend
 from meanfield import style
-from meanfield.comparison import Estimate
+from meanfield.compare.statistics import Estimate, concise
 from meanfield.parameters import Parameters
-from meanfield.runs import Run
-from meanfield.scaling import Exponent
-from meanfield.words import concise
+from meanfield.predict.scaling import Exponent
+from meanfield.runs.run import Run
 
 LINES: dict[str, dict[str, Any]] = {
     "linear": {"color": style.BLACK, "lw": 1.4},

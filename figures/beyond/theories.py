@@ -21,20 +21,21 @@ from figures.measurements.score_points import (
 )
 from figures.measurements.theory_scores import MAIN, Model, batches, excess_over_expected, model
 from figures.panels import fix_ticks, legend
-from meanfield import closures, seeds, style
-from meanfield.comparison import FLUCTUATIONS, THEORIES, average
-from meanfield.runs import Run
-from meanfield.words import concise
+from meanfield import style
+from meanfield.compare.statistics import average, concise
+from meanfield.predict import seeds
+from meanfield.runs.run import Run
+from meanfield.theory import BEST, LADDER, Theory
 
 # Shape for the attention, colour for the theory; filled where the logits fluctuate.
 MARKS: dict[str, tuple[str, str]] = {
     "linear": ("s", style.VERMILION),
     "quadratic": ("D", style.ORANGE),
-    closures.SPECTRAL: ("o", style.GREEN),
-    closures.PER_SEED: ("^", style.BLUE),
+    "spectral": ("o", style.GREEN),
+    "per-seed": ("^", style.BLUE),
 }
 MEDIAN = "spectral against the median"  # stands between the two spectral theories
-COLUMNS = (*THEORIES[:3], MEDIAN, *THEORIES[3:])
+COLUMNS = (*LADDER[:3], MEDIAN, *LADDER[3:])
 APART = 0.115  # of two columns, in models
 
 
@@ -48,7 +49,7 @@ def drawn_of(models: Mapping[str, Model]) -> Drawn:
     return Drawn(
         canvas=_picture(models),
         caption=_caption(models),
-        closures=THEORIES,
+        closures=LADDER,
         numbers={name: _numbers(each) for name, each in models.items()},
     )
 
@@ -104,13 +105,13 @@ def _position(place: int, column: str) -> float:
 
 
 def _look(theory: str) -> dict[str, Any]:
-    marker, color = MARKS[theory.removesuffix(FLUCTUATIONS)]
-    filled = theory.endswith(FLUCTUATIONS)
+    parsed = Theory.parse(theory)
+    marker, color = MARKS[parsed.attention]
     size = {"s": 4.0, "D": 3.6, "o": 4.4, "^": 4.8}[marker]
     return {
         "marker": marker,
         "color": color,
-        "mfc": color if filled else "white",
+        "mfc": color if parsed.fluctuating else "white",
         "ms": size,
         "mew": 1.0,
     }
@@ -142,10 +143,9 @@ def _draw_expected(axes: Axes, place: int, each: Model) -> None:
 
 
 def _legend() -> dict[str, dict[str, Any]]:
-    spaced = FLUCTUATIONS.replace("+", " + ")
     black: dict[str, Any] = {"ls": "", "color": style.BLACK}
     return {
-        **{name.replace(FLUCTUATIONS, spaced): {**_look(name), "ls": ""} for name in THEORIES},
+        **{name.replace("+", " + "): {**_look(name), "ls": ""} for name in LADDER},
         "spectral, median seed": {"marker": "x", "ms": 4, "mew": 1.2, **black},
         "expected of a closure": {"marker": "_", "ms": 6, "mew": 1.6, **black},
     }
@@ -184,7 +184,7 @@ def _caption(models: Mapping[str, Model]) -> str:
 def _successes(models: Mapping[str, Model]) -> str:
     rows = {
         theory: [str(models_within_aim(models, theory, each)) for each in QUANTITIES.values()]
-        for theory in THEORIES
+        for theory in LADDER
     }
     return "; ".join(
         f"{theory.replace('+', ' with ')} {', '.join(row)}" for theory, row in rows.items()
@@ -205,13 +205,12 @@ def _closures_in_words(models: Mapping[str, Model]) -> str:
 
 def _gains(models: Mapping[str, Model]) -> str:
     """Return the size of each quantity for one seed's theory, without and with fluctuations."""
-    own = closures.PER_SEED
 
     def size(quantity: Quantity, theory: str) -> str:
         return f"{mean_size(models, theory, quantity):.2g}" + " %" * quantity.signed
 
     return ", ".join(
-        f"{each.name} {size(each, own)} and {size(each, own + FLUCTUATIONS)}"
+        f"{each.name} {size(each, 'per-seed')} and {size(each, BEST)}"
         for each in QUANTITIES.values()
     )
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from figures.measurements.onset_epochs import first_passage
-from meanfield.comparison import Estimate, average
+from meanfield.compare.statistics import Estimate, average
 
 Array = NDArray[np.float64]
 

@@ -10,15 +10,17 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.integrate import cumulative_trapezoid
 from scipy.interpolate import PchipInterpolator
 from scipy.special import expit, logit
 
 from figures.measurements.squared_gradient import SOFTMAX, STEPS, gradients_of_theories
-from meanfield import closures, generated
-from meanfield.closures import Closure
-from meanfield.comparison import Estimate, average, jackknife
+from meanfield import generated
+from meanfield.attention import closures
+from meanfield.compare.statistics import Estimate, average, jackknife
 from meanfield.parameters import Parameters
-from meanfield.runs import Run
+from meanfield.runs.run import Run
+from meanfield.theory import CLOSURES
 
 Array = NDArray[np.float64]
 
@@ -30,37 +32,33 @@ def exact_solutions(parameters: Parameters, R_end: float) -> dict[str, tuple[Arr
 
     (X2): R' = kappa U G and U' = R in internal time, so U^2 / 2 is an integral over R.
     """
-    N, K = parameters.N, parameters.K
-    start = float(logit(1 / parameters.T))
-    grid = np.linspace(start, logit(R_end), STEPS + 1)[1:]
-    G = gradients_of_theories(parameters, grid)[SOFTMAX]
-    G_start = generated.gradient_linear(
-        1 / parameters.T, closures.rate(closures.LINEAR, parameters)
-    )  # all theories start from it
-    R = expit(np.append(start, grid))
-    slope = R**2 * (1 - R) / (np.append(G_start, G) * generated.kappa(N, K, 1.0))
-    pieces = np.diff(np.append(start, grid)) * (slope[1:] + slope[:-1]) / 2
-    U = np.sqrt(2 * np.append(0.0, np.cumsum(pieces)))
-    solutions = {SOFTMAX: (U, np.append(start, grid))}
-    for closure in closures.CLOSURES.values():
-        assert closure.logit_R is not None
-        solutions[closure.name] = (U, closure.logit_R(U, 0.0, start, kappa(closure, parameters)))
+    N, K, T = parameters.N, parameters.K, parameters.T
+    logit_R = np.linspace(logit(generated.nominal_retrieval(T)), logit(R_end), STEPS + 1)
+    G = gradients_of_theories(parameters, logit_R)
+    G[SOFTMAX][0] = G["linear"][0]  # all theories start from it
+    slope = generated.gap_square_slope(logit_R, G[SOFTMAX], generated.kappa(N, K, 1.0))
+    U = np.sqrt(2 * cumulative_trapezoid(slope, logit_R, initial=0.0))
+    solutions = {SOFTMAX: (U, logit_R)}
+    for name, closure in CLOSURES.items():
+        assert closure.solution is not None
+        own = closure.solution.logit_R(U, 0.0, logit_R[0], kappa(name, parameters))
+        solutions[name] = (U, own)
     return solutions
 
 
-def kappa(closure: Closure, parameters: Parameters) -> float:
+def kappa(closure: str, parameters: Parameters) -> float:
     """Return the one constant of a closure's solutions."""
-    rate = closures.rate(closure, parameters)
+    rate = closures.rate(CLOSURES[closure], parameters)
     return float(generated.kappa(parameters.N, parameters.K, rate))
 
 
-def gain(run: Run, closure: Closure) -> Array:
+def gain(run: Run, closure: str) -> Array:
     """Return kappa (U^2 - U0^2) / 2 with U = Q - S, (B, E)."""
     U = run.Q - run.S
     return np.asarray(kappa(closure, run.parameters) * (U**2 - U[:, :1] ** 2) / 2)
 
 
-def conserved(run: Run, closure: Closure) -> Array:
+def conserved(run: Run, closure: str) -> Array:
     """Return what R has gained over what Q - S has: 1 where the closure conserves, (B, E).
 
     nan until R has left its start.
@@ -68,14 +66,14 @@ def conserved(run: Run, closure: Closure) -> Array:
     level = {
         "linear": lambda R: -np.log1p(-R),
         "quadratic": lambda R: logit(R) + R / (1 - R),
-    }[closure.name]
+    }[closure]
     started = run.R - run.R[:, :1] > STARTED
     ratio = np.full_like(run.R, np.nan)
     np.divide(level(run.R) - level(run.R[:, :1]), gain(run, closure), out=ratio, where=started)
     return ratio
 
 
-def conserved_at(run: Run, closure: Closure, level: float) -> Estimate:
+def conserved_at(run: Run, closure: str, level: float) -> Estimate:
     """Return ``conserved`` where R passes a level, averaged over the seeds that come there."""
     ratios = []
     for R, ratio in zip(run.R, conserved(run, closure), strict=True):

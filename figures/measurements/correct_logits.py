@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from meanfield.comparison import Estimate, average
-from meanfield.runs import Run
+from meanfield.compare.statistics import Estimate, average
+from meanfield.runs.run import Run
 
 Array = NDArray[np.float64]
 Tokens = NDArray[np.int64]

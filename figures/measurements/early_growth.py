@@ -10,11 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logit
 
-from meanfield import closures, generated
-from meanfield.comparison import Estimate, compare, jackknife, lateness
-from meanfield.measured import Measured, of_run
+from meanfield import generated
+from meanfield.attention import closures
+from meanfield.compare.comparison import compare
+from meanfield.compare.statistics import Estimate, jackknife, lateness
 from meanfield.parameters import Parameters
-from meanfield.runs import Run
+from meanfield.runs.measured import Measured, of_run
+from meanfield.runs.run import Run
 
 Array = NDArray[np.float64]
 
@@ -115,7 +117,7 @@ def early_training(run: Run) -> EarlyTraining:
     simulated = {name: measured.curves[name] for name in NAMES}
     starts = {name: curve[:, :1] for name, curve in simulated.items()}
     closed = closed_forms(p, epoch, starts)
-    equations = compare(measured, theory="linear", start="measured").curves
+    equations = compare(measured, "linear", flow=True).curves
     C = measured.C[:, None]
     margin = generated.margin(simulated["R"], simulated["Q"], simulated["S"], C, p.N, p.K)
     last = before_onset(simulated["R"].mean(0))

@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 from figures.batches import QUICK, Batch, batch, lasting, main_batch
 from figures.measurements import onset_epochs
-from meanfield.closures import CLOSURES
 from meanfield.parameters import Parameters
-from meanfield.prediction import SATURATED, predict
-from meanfield.runs import Run
+from meanfield.predict.horizon import SATURATED
+from meanfield.predict.prediction import predict
+from meanfield.runs.run import Run
+from meanfield.theory import CLOSURES
 
 Array = NDArray[np.float64]
 
@@ -84,7 +85,7 @@ def batches(*, quick: bool) -> dict[str, Batch]:
 @cache
 def horizon(parameters: Parameters) -> int:
     """Return how many epochs to train: some more than either closure needs to saturate."""
-    saturated = (predict(parameters, closure=name).saturation_epoch for name in CLOSURES)
+    saturated = (predict(parameters, name).saturation_epoch for name in CLOSURES)
     needed = LENGTH * max(epoch for epoch in saturated if epoch is not None)
     return max(SHORTEST, 10 * round(needed / 10))
 

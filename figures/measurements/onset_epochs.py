@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from scipy.special import logit
 
 from figures.batches import QUICK, Batch, batch, lasting
-from meanfield.comparison import first_half
+from meanfield.compare.statistics import first_half
 from meanfield.parameters import Parameters
-from meanfield.quadrature import predict_many
-from meanfield.runs import Run
+from meanfield.predict.many import predict_many
+from meanfield.runs.run import Run
 
 SEEDS, QUICK_SEEDS = 4, 2
 ONSET = 150  # epoch of the predicted onset, set by the learning rate
@@ -44,8 +44,7 @@ def measured_epochs(run: Run) -> NDArray[np.float64]:
 
 def predicted_epoch(parameters: Parameters, closure: str) -> float:
     """Return the epoch of a closure's onset, from the nominal start."""
-    given = {name: value for name, value in parameters.items() if name != "w_init"}
-    return float(predict_many(**given, closure=closure).onset_epoch)
+    return float(predict_many(closure, **dict(parameters.items())).onset_epoch)
 
 
 def first_passage(epoch: Any, curve: Any, level: float) -> float:

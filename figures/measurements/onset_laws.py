@@ -11,12 +11,14 @@ from numpy.typing import NDArray
 
 from figures.batches import Batch
 from figures.measurements import onset_epochs
-from meanfield import scaling
-from meanfield.comparison import average
-from meanfield.parameters import ParameterError, Parameters
-from meanfield.prediction import predict
-from meanfield.runs import Run
-from meanfield.scaling import Exponent
+from meanfield.compare.statistics import average
+from meanfield.errors import ParameterError
+from meanfield.parameters import Parameters
+from meanfield.predict import scaling
+from meanfield.predict.prediction import predict
+from meanfield.predict.scaling import Exponent
+from meanfield.runs.run import Run
+from meanfield.theory import DEFAULT, Theory
 
 Array = NDArray[np.float64]
 
@@ -154,7 +156,7 @@ def law(runs: Mapping[float, Run], *, in_epochs: bool = False) -> Law:
 def spectral_epoch(parameters: Parameters) -> float:
     """Return the epoch of a typical seed's onset in gradient steps of this size; nan if none."""
     try:
-        epoch = predict(parameters, points=2, lr_correction=True).onset_epoch
+        epoch = predict(parameters, Theory.parse(DEFAULT, steps=True), points=2).onset_epoch
     except ParameterError:
         return np.nan
     return np.nan if epoch is None else epoch

@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 
 from figures.batches import Batch
 from figures.measurements import onset_epochs
-from meanfield import closures, trust
 from meanfield.parameters import Parameters
-from meanfield.quadrature import predict_many
-from meanfield.runs import Run
+from meanfield.predict import trust
+from meanfield.predict.many import predict_many
+from meanfield.runs.run import Run
+from meanfield.theory import CLOSURES
 
 Array = NDArray[np.float64]
 
-CLOSURES = tuple(closures.CLOSURES)
 MAPPED = "linear"  # the closure that is drawn as a map
 
 
@@ -137,7 +137,7 @@ def onset_times(each: Map) -> Array:
     """Return the predicted training time of the onset over a map's grid, (T, across)."""
     across, T = each.grid
     settings = each.settings(across, T[:, None])
-    return predict_many(**settings, lr=1.0, closure=MAPPED).onset_epoch
+    return predict_many(MAPPED, **settings, lr=1.0).onset_epoch
 
 
 def delay_against_softmax(each: Map) -> tuple[Array, Array, Array]:
@@ -150,5 +150,5 @@ def delay_against_softmax(each: Map) -> tuple[Array, Array, Array]:
     for row, column in np.ndindex(delay.shape):
         settings = each.settings(float(across[column]), int(T[row]))
         parameters = Parameters(**settings)
-        delay[row, column] = trust.lateness(parameters, closures.named(MAPPED))[0]
+        delay[row, column] = trust.relative_delays(parameters, CLOSURES[MAPPED])[0]
     return across, T, delay

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from figures.measurements.theory_scores import Model, Score
-from meanfield.comparison import Estimate, Lateness
+from meanfield.compare.statistics import Estimate, Lateness
 
 
 @dataclass(frozen=True)

@@ -8,17 +8,17 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, logit
 
-from meanfield import attention, closures, generated
-from meanfield.comparison import Estimate, average
+from meanfield import generated
+from meanfield.attention import closures
+from meanfield.attention import planes as attention
+from meanfield.compare.statistics import Estimate, average
 from meanfield.parameters import Parameters
-from meanfield.runs import Run
+from meanfield.runs.run import Run
+from meanfield.theory import CLOSURES
 
 Array = NDArray[np.float64]
 
-CLOSURES = {
-    "linear": (closures.LINEAR, generated.gradient_linear),
-    "quadratic": (closures.QUADRATIC, generated.gradient_quadratic),
-}
+GRADIENTS = {"linear": generated.gradient_linear, "quadratic": generated.gradient_quadratic}
 SOFTMAX = "softmax"
 STEPS = 250  # of the softmax attention, and of what is averaged over R
 
@@ -30,8 +30,8 @@ def gradients_of_theories(parameters: Parameters, logit_R: Array) -> dict[str, A
     """
     R = expit(logit_R)
     result = {
-        name: np.asarray(gradient(R, closures.rate(closure, parameters)))
-        for name, (closure, gradient) in CLOSURES.items()
+        name: np.asarray(GRADIENTS[name](R, closures.rate(closure, parameters)))
+        for name, closure in CLOSURES.items()
     }
     planes, heads = attention.planes(parameters), attention.mean_heads(parameters, np.ones(1))
     above = logit_R > -math.log(parameters.T - 1)

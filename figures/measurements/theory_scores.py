@@ -12,21 +12,17 @@ import numpy as np
 
 from figures.batches import Batch, batch, lasting, main_batch
 from figures.measurements import onset_epochs
-from meanfield import attention, closures, seeds
-from meanfield.comparison import (
-    THEORIES,
-    Comparison,
-    Estimate,
-    Lateness,
-    average,
-    compare,
-    jackknife,
-)
-from meanfield.measured import Measured, of_run
+from meanfield.attention import planes as attention
+from meanfield.attention import typical
+from meanfield.compare.comparison import Comparison, compare
+from meanfield.compare.statistics import Estimate, Lateness, average, jackknife
 from meanfield.parameters import Parameters
-from meanfield.prediction import predict
-from meanfield.quadrature import predict_many
-from meanfield.runs import Run
+from meanfield.predict import seeds
+from meanfield.predict.many import predict_many
+from meanfield.predict.prediction import predict
+from meanfield.runs.measured import Measured, of_run
+from meanfield.runs.run import Run
+from meanfield.theory import CLOSURES, DEFAULT, LADDER, Theory
 
 SEEDS, QUICK_SEEDS = 16, 4
 LENGTH = 1.6  # epochs of training, in those to saturation of the spectral theory
@@ -72,7 +68,7 @@ def batches(*, quick: bool) -> dict[str, Batch]:
 @cache
 def horizon(parameters: Parameters) -> int:
     """Return how many epochs to train: some more than the typical seed needs to saturate."""
-    typical = predict(parameters, closure=closures.SPECTRAL, fluctuations=False)
+    typical = predict(parameters, "spectral")
     return 10 * round(LENGTH * (typical.saturation_epoch or math.nan) / 10)
 
 
@@ -109,10 +105,7 @@ def score(measured: Measured, comparison: Comparison) -> Score:
 
 def scores(measured: Measured) -> dict[str, Score]:
     """Return the score of every theory, from the measured start, in gradient steps."""
-    return {
-        name: score(measured, compare(measured, theory=name, start="measured", lr_correction=True))
-        for name in THEORIES
-    }
+    return {name: score(measured, compare(measured, name)) for name in LADDER}
 
 
 def delay_against_median(run: Run) -> Estimate:
@@ -120,9 +113,7 @@ def delay_against_median(run: Run) -> Estimate:
 
     With fluctuations, in gradient steps. The standard error is that of a median of normal deviates.
     """
-    theory = predict(
-        run.parameters, closure=closures.SPECTRAL, fluctuations=True, lr_correction=True
-    )
+    theory = predict(run.parameters, Theory.parse(DEFAULT, steps=True))
     delay = (theory.onset_epoch or math.nan) / onset_epochs.measured_epochs(run) - 1
     mean = average(delay)
     return Estimate(float(np.nanmedian(delay)), math.sqrt(math.pi / 2) * mean.error, mean.seeds)
@@ -133,16 +124,14 @@ def expected_delay(parameters: Parameters) -> dict[str, float]:
 
     Each seed's R at the start is the closure's too; nothing is trained.
     """
-    q, k = seeds.draw(parameters, seeds.SAMPLES)
+    q, k = typical.draw(parameters, seeds.SAMPLES)
     own = seeds.onset_epochs(parameters, q, k)
-    R, _, _ = attention.retrieval(seeds.planes(parameters), attention.heads(q, k).p)
+    R, _, _ = attention.retrieval(typical.followable_planes(parameters), attention.heads(q, k).p)
     fair = np.isfinite(own) & (own > 0)
-    given = {name: value for name, value in parameters.items() if name != "w_init"}
+    given = dict(parameters.items())
     return {
-        name: float(
-            np.mean(predict_many(**given, closure=name, R0=R[fair]).onset_epoch / own[fair]) - 1
-        )
-        for name in closures.CLOSURES
+        name: float(np.mean(predict_many(name, **given, R=R[fair]).onset_epoch / own[fair]) - 1)
+        for name in CLOSURES
     }
 
 
@@ -172,6 +161,6 @@ def excess_over_expected(models: Mapping[str, Model]) -> list[float]:
     return [
         100 * (measured.value - each.expected[name])
         for each in models.values()
-        for name in closures.CLOSURES
+        for name in CLOSURES
         if (measured := each.scores[name].onset.seed) is not None
     ]

@@ -16,10 +16,9 @@ from figures.batches import main_batch
 from figures.drawing import Drawn, Figure, with_error
 from figures.measurements.attention_maps import excess, maps_at_R, right_entries, step_statistics
 from meanfield import style
-from meanfield.comparison import Estimate
-from meanfield.measured import of_run
-from meanfield.runs import Run
-from meanfield.words import concise
+from meanfield.compare.statistics import Estimate, concise
+from meanfield.runs.measured import of_run
+from meanfield.runs.run import Run
 
 Array = NDArray[np.float64]
 

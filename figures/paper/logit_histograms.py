@@ -17,9 +17,8 @@ from figures.drawing import Drawn, Figure, with_error
 from figures.measurements.correct_logits import correct_logits, shape
 from figures.panels import legend
 from meanfield import style
-from meanfield.comparison import Estimate
-from meanfield.runs import Run
-from meanfield.words import concise
+from meanfield.compare.statistics import Estimate, concise
+from meanfield.runs.run import Run
 
 Array = NDArray[np.float64]
 

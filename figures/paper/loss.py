@@ -19,11 +19,10 @@ from figures.training_curves import (
     panel_pairs,
 )
 from meanfield import generated, style
-from meanfield.comparison import Estimate, average, deviation
-from meanfield.measured import Measured, of_run
-from meanfield.prediction import predict
-from meanfield.runs import Run
-from meanfield.words import concise
+from meanfield.compare.statistics import Estimate, average, concise, deviation
+from meanfield.predict.prediction import predict
+from meanfield.runs.measured import Measured, of_run
+from meanfield.runs.run import Run
 
 Array = NDArray[np.float64]
 
@@ -91,7 +90,7 @@ def draw(runs: Mapping[str, Run]) -> Drawn:
 def _picture(losses: Losses) -> Canvas:
     measured = losses.measured
     parameters, epoch = measured.parameters, measured.epoch
-    theory = predict(parameters, closure="linear", epochs=epoch)
+    theory = predict(parameters, "linear", epochs=epoch)
     panels = {
         f"seed {measured.seeds[0]}": slice(1),
         f"mean of {len(measured.seeds)} seeds": slice(None),

@@ -18,12 +18,12 @@ from figures.training_curves import (
     simulation_sentences,
 )
 from meanfield import style
-from meanfield.comparison import Comparison, compare
-from meanfield.measured import Measured, of_run
-from meanfield.prediction import predict
-from meanfield.runs import Run
-from meanfield.trajectory import Trajectory
-from meanfield.words import concise, late
+from meanfield.compare.comparison import Comparison, compare
+from meanfield.compare.statistics import concise, relative_delay
+from meanfield.predict.prediction import predict
+from meanfield.predict.trajectory import Trajectory
+from meanfield.runs.measured import Measured, of_run
+from meanfield.runs.run import Run
 
 PANELS = {"attention retrieval": ("R",), "logic overlaps": ("Q", "S")}
 LABELS = {"R": "$R$", "Q": "$Q$, right permutation", "S": "$S$, others"}
@@ -34,8 +34,8 @@ def draw(runs: Mapping[str, Run]) -> Drawn:
     """R on the left, Q and S on the right; below, theory minus simulation."""
     measured = of_run(runs["run"], "the run")
     parameters, epoch = measured.parameters, measured.epoch
-    theory = predict(parameters, closure="linear", epochs=epoch)
-    against = compare(measured, theory="linear", start="nominal")
+    theory = predict(parameters, "linear", epochs=epoch)
+    against = compare(measured, "linear", start="nominal", flow=True)
     onset = against.lateness["onset_epoch"].mean
     return Drawn(
         canvas=_picture(measured, theory, against),
@@ -72,7 +72,7 @@ def _caption(measured: Measured, against: Comparison) -> str:
         f"Order parameters over training at {style.parameters_line(measured.parameters.items())}. "
         f"{simulation_sentences(len(measured.seeds))} Lines: the mean-field equations (15) with "
         f"the linear closure, from the nominal start. {PHASES} {RESIDUALS} Theory puts the onset "
-        f"of attention {late(onset)}. Its root mean square error is {', '.join(errors)}."
+        f"of attention {relative_delay(onset)}. Its root mean square error is {', '.join(errors)}."
     )
 
 

@@ -20,13 +20,13 @@ from figures.measurements.hyperparameter_changes import (
     outcomes,
 )
 from figures.panels import fix_ticks, legend
+from figures.theory_lines import DASHES
 from meanfield import style
-from meanfield.closures import CLOSURES
-from meanfield.comparison import average
+from meanfield.compare.statistics import average, concise
 from meanfield.parameters import Parameters
-from meanfield.prediction import SATURATED
-from meanfield.runs import Run
-from meanfield.words import concise
+from meanfield.predict.horizon import SATURATED
+from meanfield.runs.run import Run
+from meanfield.theory import CLOSURES
 
 # Panels by their series, with label and ticks; another series may be shown beside it.
 PANELS: dict[str, tuple[str, tuple[float, ...]]] = {
@@ -121,7 +121,7 @@ def _draw_panel(
     if name in BESIDE:
         _draw_seeds(upper, lower, series[BESIDE[name]], mark="s", apart=apart)
     quadratic = [each.quadratic for each in series[name]]
-    lower.plot(values, quadratic, color=style.BLACK, ls=style.DASHES["quadratic"], lw=1.2)
+    lower.plot(values, quadratic, color=style.BLACK, ls=DASHES["quadratic"], lw=1.2)
     lower.axhline(1, color=style.BLACK, lw=1.2, zorder=1)
     for axes in (upper, lower):
         axes.set_xscale("log")
@@ -157,7 +157,7 @@ def _legend(fates: set[str], beside: Parameters) -> dict[str, dict[str, Any]]:
     squares = f"squares: $T={beside.T}$, lr {beside.lr:g}"
     lines = {
         f"{name} closure": {"color": style.BLACK, "lw": 1.2, "ls": dashes}
-        for name, dashes in style.DASHES.items()
+        for name, dashes in DASHES.items()
     }
     return {**points, squares: {"ls": "", "marker": "s", **MARKS["learned"]}, **lines}
 

@@ -22,18 +22,27 @@ from figures.training_curves import (
     simulation_sentences,
 )
 from meanfield import style
-from meanfield.comparison import Deviation, Estimate, average, deviation, lateness
-from meanfield.measured import Measured, of_run
-from meanfield.prediction import predict
-from meanfield.runs import Run
-from meanfield.trajectory import Trajectory
-from meanfield.words import concise, late
+from meanfield.compare.statistics import (
+    Deviation,
+    Estimate,
+    average,
+    concise,
+    deviation,
+    lateness,
+    relative_delay,
+)
+from meanfield.predict.prediction import predict
+from meanfield.predict.trajectory import Trajectory
+from meanfield.runs.measured import Measured, of_run
+from meanfield.runs.run import Run
+from meanfield.theory import Theory
 
 Array = NDArray[np.float64]
 
 PANELS = {"rollout_accuracy": "rollout accuracy", "next_token_accuracy": "next-token accuracy"}
 # The logit variances of the theory: its own, or as the paper has them.
-VARIANCES: dict[str, tuple[str, Any]] = {
+THEORIES = {"theory": Theory.parse("linear"), "constant": Theory.parse("linear", logits="constant")}
+LINES: dict[str, tuple[str, Any]] = {
     "theory": ("(17), (18), linear closure", style.SOLID),
     "constant": ("with constant variances", style.DASHED),
 }
@@ -47,10 +56,7 @@ def draw(runs: Mapping[str, Run]) -> Drawn:
     """
     measured = of_run(runs["run"], "the run")
     parameters, epoch = measured.parameters, measured.epoch
-    theory = {
-        name: predict(parameters, closure="linear", epochs=epoch, variances=name)
-        for name in VARIANCES
-    }
+    theory = {name: predict(parameters, each, epochs=epoch) for name, each in THEORIES.items()}
     half = {kind: half_delay(measured, each) for kind, each in theory.items()}
     errors = {
         name: {
@@ -106,7 +112,7 @@ def _picture(measured: Measured, theory: Mapping[str, Trajectory]) -> Canvas:
         for (upper, lower), (name, label) in zip(pairs, PANELS.items(), strict=True):
             seeds, color = measured.curves[name], style.COLORS[name]
             draw_simulation(upper, epoch, seeds, color=color)
-            for kind, (_, dashes) in VARIANCES.items():
+            for kind, (_, dashes) in LINES.items():
                 curve = getattr(theory[kind], name)
                 upper.plot(epoch, curve, color=color, ls=dashes, lw=1.4)
                 style.residual(lower, epoch, curve - seeds, color=color, dashes=dashes)
@@ -117,7 +123,7 @@ def _picture(measured: Measured, theory: Mapping[str, Trajectory]) -> Canvas:
         pairs[0][1].set_ylabel("theory $-$\nsimulation")
         lines = {
             label: {"color": style.GREY, "ls": dashes, "lw": 1.4}
-            for label, dashes in VARIANCES.values()
+            for label, dashes in LINES.values()
         }
         legend(canvas, {"simulation": POINTS, **lines})
     return canvas
@@ -138,8 +144,8 @@ def _caption(
         "variances of the mean-field solution. Dashed: with the variances of the initialisation "
         rf"throughout, $\sigma_c={constant.sigma_c[0]:.3g}$ and $\sigma_o={constant.sigma_o[0]:.3g}"
         f"$. Dotted: chance. {PHASES} {RESIDUALS} The rollout accuracy passes 1/2 "
-        f"{late(half['theory'])} in theory and {late(half['constant'])} with constant variances. "
-        "Its root mean square error is "
+        f"{relative_delay(half['theory'])} in theory and {relative_delay(half['constant'])} with "
+        "constant variances. Its root mean square error is "
         f"{concise(rollout['theory'].rms_mean)} and {concise(rollout['constant'].rms_mean)}. The "
         f"next-token accuracy is off by up to {concise(next_token['theory'].largest_mean)} and "
         f"{concise(next_token['constant'].largest_mean)}. From 1/4 to 3/4 the rollout accuracy of "

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from figures.drawing import Drawn, Figure
 from meanfield import style
-from meanfield.runs import Run
+from meanfield.runs.run import Run
 
 Array = NDArray[np.float64]
 

@@ -12,7 +12,7 @@ from scipy.special import expit, logit
 
 from meanfield import generated
 from meanfield.attention.closures import Closure
-from meanfield.checks import one_of, require
+from meanfield.checks import numbers, one_of, require
 from meanfield.errors import ParameterError
 from meanfield.logic.family import Family
 from meanfield.logits.gaussian import Gaussian
@@ -102,7 +102,7 @@ def predict_many(
         )
     one_of("rope_spacing", rope_spacing, SPACINGS)
     arrays = _checked(R, Q, S, C, N=N, T=T, **parameters)
-    epoch = np.asarray(epochs, float)
+    epoch = numbers("epochs", epochs)
     require((epoch >= 0) & (epoch <= LONGEST), "epochs", epoch, f"from 0 to {LONGEST:g}")
     shape = arrays["N"].shape
     epoch = np.array(np.broadcast_to(epoch, (*shape, *epoch.shape[-1:])))
@@ -133,16 +133,13 @@ def predict_many(
 
 def _checked(R: Any, Q: Any, S: Any, C: Any, **parameters: Any) -> dict[str, Array]:
     """Return parameters and start as arrays of one shape; ParameterError for what cannot be."""
-    N, T = (np.asarray(parameters[name], float) for name in ("N", "T"))
-    nominal = generated.nominal_overlap(np.asarray(C, float), N)
-    arrays = parameter_arrays(
-        **parameters,
-        R=generated.nominal_retrieval(T) if R is None else R,
-        Q=nominal if Q is None else Q,
-        S=nominal if S is None else S,
-        C=C,
-    )
-    for name in "RQSC":
+    N, T, C = numbers("N", parameters["N"]), numbers("T", parameters["T"]), numbers("C", C)
+    with np.errstate(divide="ignore", invalid="ignore"):  # of sizes that are refused
+        R = generated.nominal_retrieval(T) if R is None else R
+        nominal = generated.nominal_overlap(C, N)
+    Q, S = nominal if Q is None else Q, nominal if S is None else S
+    arrays = parameter_arrays(**parameters, R=R, Q=Q, S=S, C=C)
+    for name in "CRQS":
         require(np.isfinite(arrays[name]), name, arrays[name], "finite")
     inside = (arrays["R"] > 0) & (arrays["R"] < 1)
     require(inside, "R", arrays["R"], "strictly between 0 and 1")

@@ -33,7 +33,7 @@ PLAIN = Theory()  # down the mean-field loss
 SAMPLES = 400  # of the spread over seeds, unless told otherwise
 CHUNK = 32  # seeds solved as one model
 PANEL_COUNTS = (2, 3, 6)  # on the way to the onset, finer and finer
-PROBED, SAME_FACTOR = 16, 0.02  # seeds that tell whether fluctuations shift all onsets alike
+PROBED, SAME_LAW = 16, 0.005  # seeds that tell how fluctuations shift the onsets, and how closely
 
 
 def onset_epochs(
@@ -185,13 +185,30 @@ def onset_spread(
     q, k = draw(parameters, samples, rng_seed=rng_seed)
     onsets = onset_epochs(parameters, q, k)
     if theory.fluctuating:
-        # as a rule fluctuations shift the onset of all seeds by one factor: found from a few
-        probed = onset_epochs(parameters, q[:PROBED], k[:PROBED], theory=theory, overlap=overlap)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            factors = np.log(probed / onsets[:PROBED])
-        if np.std(factors) < SAME_FACTOR:
-            onsets = onsets * np.exp(np.mean(factors))
-        else:
-            onsets = onset_epochs(parameters, q, k, theory=theory, overlap=overlap)
+        onsets = _with_fluctuations(parameters, q, k, onsets, theory, overlap)
     low, median, high = np.quantile(onsets, (0.1, 0.5, 0.9), method="nearest")
     return Spread(samples, float(low), float(median), float(high))
+
+
+def _with_fluctuations(
+    parameters: Parameters,
+    q: Array,
+    k: Array,
+    onsets: Array,
+    theory: Theory,
+    overlap: float | None,
+) -> Array:
+    """Return what the loss with fluctuations makes of the onset of each seed.
+
+    As a rule it is a power law of the onset itself, which a few seeds tell; else all are solved.
+    """
+    few = onset_epochs(parameters, q[:PROBED], k[:PROBED], theory=theory, overlap=overlap)
+    if len(onsets) <= PROBED:
+        return few
+    with np.errstate(divide="ignore"):
+        before, after = np.log(onsets), np.log(few)
+    if np.all(np.isfinite(before[:PROBED])) and np.all(np.isfinite(after)):
+        law = np.polyfit(before[:PROBED], after, 1)
+        if np.std(after - np.polyval(law, before[:PROBED])) < SAME_LAW:
+            return np.asarray(np.exp(np.polyval(law, before)))
+    return onset_epochs(parameters, q, k, theory=theory, overlap=overlap)

@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 from scipy.special import expit, logit
 
 from meanfield import generated
-from meanfield.parameters import Parameters
 from meanfield.runs.run import Run
-from simulate.settings import Training
+from simulate.settings import Experiment
 from simulate.train import train
 
 Array = NDArray[np.float64]
@@ -25,8 +24,8 @@ SEEDS = 16
 def trained(N: int, epochs: int) -> Run:
     """An ensemble at K = N and T = N/2, to full retrieval."""
     torch.set_num_threads(1)
-    training = Training(train_epochs=epochs, eval_every=5, n_test=1024)
-    return train(Parameters(N=N, T=N // 2), training, range(SEEDS))
+    schedule = {"train_epochs": epochs, "eval_every": 5, "n_test": 1024}
+    return train(Experiment.of(range(SEEDS), N=N, T=N // 2, **schedule))
 
 
 def closed_rates(

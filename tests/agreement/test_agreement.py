@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from ensembles import SEEDS, closed_rates, excess, trained, with_own_gradient
 
 from meanfield import generated, predict
 from meanfield.compare.comparison import compare
 from meanfield.predict.seeds import predict_seeds
 from meanfield.runs.measured import of_run
 from meanfield.runs.run import vocabulary_overlap
+from tests.agreement.ensembles import SEEDS, closed_rates, excess, trained, with_own_gradient
 
 N, EPOCHS = 12, 300
 ALLOWED = {"R": 0.1, "Q": 0.25, "S": 0.15, "loss": 0.4}  # over N

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from synthetic_runs import locking, synthetic
 
 from meanfield.parameters import Parameters
-from meanfield.runs import Run
+from meanfield.runs.run import Run
+from tests.figures.synthetic_runs import locking, synthetic
 
 MAIN = "main"
 SIZES = {"N": 5, "T": 4, "K": 6, "d_head": 8}

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 
 from figures.measurements.theory_scores import Model, Score
-from meanfield.comparison import THEORIES, Estimate, Lateness
+from meanfield.compare.statistics import Estimate, Lateness
 from meanfield.parameters import Parameters
+from meanfield.theory import LADDER
 
 P = Parameters(N=9, K=5, T=4, d_head=16)
 NEVER = Lateness(seed=None, spread=math.nan, mean=None)
@@ -30,7 +31,7 @@ def made_up(**changed: object) -> Model:
         "next_rms": estimate(0.01, 0.002),
         "next_largest": estimate(0.019),
     }
-    scores = {name: Score(**good) for name in THEORIES}  # type: ignore[arg-type]
+    scores = {name: Score(**good) for name in LADDER}  # type: ignore[arg-type]
     scores["linear"] = Score(**{**good, **changed})  # type: ignore[arg-type]
     expected = {"linear": 0.02, "quadratic": -0.03}
     return Model(P, 4, scores, estimate(0.025, 0.01), expected)

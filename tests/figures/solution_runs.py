@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from scipy.integrate import solve_ivp
 from scipy.special import expit, logit
-from synthetic_runs import Array, slow_gamma, synthetic
 
 from meanfield.parameters import Parameters
-from meanfield.runs import Run
+from meanfield.runs.run import Run
+from tests.figures.synthetic_runs import Array, slow_gamma, synthetic
 
 PARAMETERS = Parameters(N=8, T=5, K=6, d_head=16)
 GAMMA = slow_gamma(PARAMETERS)

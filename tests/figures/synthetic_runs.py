@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from meanfield.parameters import Parameters
-from meanfield.prediction import predict
-from meanfield.runs import MEASURED, Run
+from meanfield.predict.prediction import predict
+from meanfield.runs.run import MEASURED, Run
+from meanfield.start import Start
 
 Array = NDArray[np.float64]
 
@@ -45,7 +46,7 @@ def mean_field_run(parameters: Parameters, epoch: Any) -> Run:
     """Return three seeds that obey (15) with the linear closure, each from its own start."""
     T, starts = parameters.T, ((0.9, 0.02, -0.01), (1.0, 0.0, 0.01), (1.15, -0.01, 0.0))
     seeds = [
-        predict(parameters, closure="linear", epochs=epoch, R0=R / T, Q0=Q, S0=S, C=0.03)
+        predict(parameters, "linear", start=Start(R=R / T, Q=Q, S=S, C=0.03), epochs=epoch)
         for R, Q, S in starts
     ]
     curves = {name: np.array([getattr(seed, name) for seed in seeds]) for name in "RQS"}

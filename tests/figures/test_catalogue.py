@@ -8,7 +8,7 @@ import pytest
 
 import figures
 from figures.catalogue import FIGURES, named
-from meanfield.parameters import ParameterError
+from meanfield.errors import ParameterError
 
 
 def test_every_figure_of_a_room_is_listed_once() -> None:

@@ -13,8 +13,8 @@ from figures.batches import batch
 from figures.drawing import Drawn, Figure, with_error
 from figures.make_runs import make
 from meanfield import style
-from meanfield.comparison import Estimate
-from meanfield.files import FileError
+from meanfield.compare.statistics import Estimate
+from meanfield.errors import FileError
 
 TINY = batch(seeds=2, epochs=4, every=2, N=4, T=3, n_train=32, n_test=16)
 

@@ -11,8 +11,8 @@ import pytest
 
 from figures.batches import batch, load
 from figures.make_runs import make
-from meanfield.files import FileError
-from meanfield.runs import ARRAYS, checkpoint_of, read_run
+from meanfield.errors import FileError
+from meanfield.runs.run import ARRAYS, checkpoint_of, read_run
 from simulate.train import train
 
 TINY = batch(seeds=2, epochs=6, every=2, N=4, T=3, n_train=32, n_test=16)
@@ -28,7 +28,7 @@ def test_what_is_there_is_not_made_again(tmp_path: Path) -> None:
     assert (tmp_path / TINY.file).stat().st_mtime_ns == made
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted([TINY.file, other.file])
     runs = load({"one": TINY, "two": other}, tmp_path)
-    alone = train(TINY.parameters, TINY.training, TINY.seeds)
+    alone = train(TINY)
     np.testing.assert_array_equal(runs["one"].W_end, alone.W_end)
     assert runs["two"].seeds.tolist() == [5]
 
@@ -54,10 +54,10 @@ def test_interrupted_it_goes_on_to_the_same_end(tmp_path: Path, monkeypatch) -> 
     monkeypatch.undo()
     assert [path.name for path in tmp_path.iterdir()] == [checkpoint_of(Path(LONG.file)).name]
     done = read_run(checkpoint_of(tmp_path / LONG.file), unfinished=True).epoch[-1]
-    assert 0 <= done < LONG.training.train_epochs
+    assert 0 <= done < LONG.schedule.train_epochs
     make([LONG], tmp_path)
     again = read_run(tmp_path / LONG.file)
-    whole = train(LONG.parameters, LONG.training, LONG.seeds)
+    whole = train(LONG)
     for name in ARRAYS:
         np.testing.assert_array_equal(getattr(again, name), getattr(whole, name), err_msg=name)
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from scipy.special import logit
-from synthetic_runs import synthetic
 
 from figures.measurements.squared_gradient import gradients_of_theories
 from figures.theory_lines import LABELS, LINES, sizes_line
 from meanfield.parameters import Parameters
+from tests.figures.synthetic_runs import synthetic
 
 PARAMETERS = Parameters(N=6, K=9, T=8, d_head=16)
 

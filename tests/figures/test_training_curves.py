@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from small_runs import P
 
 from figures.drawing import Drawn
 from figures.training_curves import (
@@ -13,11 +12,12 @@ from figures.training_curves import (
     simulation_sentences,
 )
 from meanfield import style
-from meanfield.prediction import predict
+from meanfield.predict.prediction import predict
+from tests.figures.small_runs import P
 
 
 def test_panels_share_the_epochs_and_the_phases_of_the_theory() -> None:
-    theory = predict(P, closure="linear", epochs=np.linspace(0, 90, 10))
+    theory = predict(P, "linear", epochs=np.linspace(0, 90, 10))
     with style.drawing(7.0, 3.8) as canvas:
         pairs = panel_pairs(canvas, theory, ratio=2, sharey=True)
     assert len(pairs) == 2

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 from scipy.special import expit, logit
-from synthetic_runs import slow_gamma, synthetic
 
 from figures.beyond import attention_gradient
 from figures.measurements.squared_gradient import mean_ratios
-from meanfield.comparison import Estimate
+from meanfield.compare.statistics import Estimate, concise
 from meanfield.parameters import Parameters
-from meanfield.runs import Run
-from meanfield.words import concise
+from meanfield.runs.run import Run
+from tests.figures.synthetic_runs import slow_gamma, synthetic
 
 PARAMETERS = Parameters(N=6, T=8, d_head=16, rope_theta=30.0)
 FACTORS = np.array([0.5, 1.0, 1.6])  # of the linear closure, by seed

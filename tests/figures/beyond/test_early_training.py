@@ -6,15 +6,15 @@ import json
 
 import numpy as np
 import pytest
-from small_runs import assert_no_words_overlap, line_like, trained
-from synthetic_runs import mean_field_run
 
 from figures.beyond import early_training
 from figures.drawing import Drawn
 from figures.measurements.early_growth import NAMES
 from meanfield import style
+from meanfield.compare.statistics import concise
 from meanfield.parameters import Parameters
-from meanfield.words import concise
+from tests.figures.small_runs import assert_no_words_overlap, line_like, trained
+from tests.figures.synthetic_runs import mean_field_run
 
 PARAMETERS = Parameters(N=9, K=14, T=6, d_head=12, lr=3.0)
 RUN = mean_field_run(PARAMETERS, np.linspace(0, 120, 61).astype(int))

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy.special import expit, logit
-from solution_runs import END, KAPPA, START, a_run, linear_solution
 
 from figures.beyond import exact_solution
+from tests.figures.solution_runs import END, KAPPA, START, a_run, linear_solution
 
 
 def test_figure_and_numbers_tell_what_differs() -> None:
@@ -49,6 +49,6 @@ def gained(shift: float) -> float:
 def test_the_same_seeds_train_for_the_same_time_at_every_rate() -> None:
     found = exact_solution.batches(quick=False).values()
     assert {each.seeds for each in found} == {(0, 1, 2, 3)}
-    times = {each.parameters.lr * each.training.train_epochs for each in found}
+    times = {each.parameters.lr * each.schedule.train_epochs for each in found}
     assert times == {exact_solution.LENGTH}
     assert len({each.parameters.lr for each in found}) == 5

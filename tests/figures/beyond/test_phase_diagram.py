@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import numpy as np
 import pytest
 from matplotlib.axes import Axes
 from matplotlib.collections import PathCollection
 from matplotlib.contour import QuadContourSet
-from small_runs import assert_no_words_overlap
-from synthetic_runs import LR, ONSETS, map_parameters, map_runs
 
 from figures.beyond import phase_diagram
 from figures.drawing import Drawn
 from figures.measurements.onset_maps import MAPS, onset_times
-from meanfield import prediction
+from meanfield.predict.prediction import predict
+from tests.figures.small_runs import assert_no_words_overlap
+from tests.figures.synthetic_runs import LR, ONSETS, map_parameters, map_runs
 
-predict = partial(prediction.predict, closure="linear")  # the paper's, unless a test says otherwise
 # The dashed line is made up, as the softmax takes seconds.
 LINE = (np.array([2.0, 2e4]), np.array([3, 32]), np.array([[0.0, 0.2], [0.0, 0.2]]))
 
@@ -47,7 +44,7 @@ def test_circles_have_the_colours_of_the_map(drawn: Drawn) -> None:
             assert circle.get_array()[0] == pytest.approx(LR * middle)
             assert (circle.norm.vmin, circle.norm.vmax) == (mesh.norm.vmin, mesh.norm.vmax)
             assert circle.cmap == mesh.cmap
-            onset = predict(map_parameters(key)).onset_epoch
+            onset = predict(map_parameters(key), "linear").onset_epoch
             assert onset is not None
             percent = f"{100 * (onset / middle - 1):+.0f}".replace("-", "−")
             assert percent in [text.get_text() for text in axes.texts]

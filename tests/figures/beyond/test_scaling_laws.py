@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from small_runs import assert_no_words_overlap
-from synthetic_runs import locking, synthetic
 
 from figures.beyond import scaling_laws
 from figures.drawing import Drawn
 from figures.measurements.onset_laws import SERIES, batches, laws
-from meanfield.runs import Run
+from meanfield.runs.run import Run
+from tests.figures.small_runs import assert_no_words_overlap
+from tests.figures.synthetic_runs import locking, synthetic
 
 
 @pytest.fixture(scope="module")

@@ -6,15 +6,15 @@ import json
 
 import numpy as np
 import pytest
-from made_up_scores import NEVER, delayed, estimate, made_up
-from small_runs import assert_no_words_overlap, trained
 
 from figures.beyond import theories
 from figures.beyond.theories import COLUMNS
 from figures.drawing import Drawn
 from figures.measurements.score_points import QUANTITIES
 from figures.measurements.theory_scores import MAIN, batches
-from meanfield.comparison import FLUCTUATIONS, THEORIES
+from meanfield.theory import LADDER
+from tests.figures.made_up_scores import NEVER, delayed, estimate, made_up
+from tests.figures.small_runs import assert_no_words_overlap, trained
 
 
 @pytest.fixture(scope="module")
@@ -44,16 +44,16 @@ def test_a_mark_a_theory_in_every_row(drawn: Drawn) -> None:
             x, y = line.get_xdata(), line.get_ydata()
             if line.get_marker() in "sDo^" and len(x) == 1:
                 marks[float(x[0])] = (float(y[0]), line)
-        assert len(marks) == len(THEORIES)
-        order = [column for column in COLUMNS if column in THEORIES]
+        assert len(marks) == len(LADDER)
+        order = [column for column in COLUMNS if column in LADDER]
         for theory, (_, (y, line)) in zip(order, sorted(marks.items()), strict=True):
             assert y == pytest.approx(table[theory][quantity]["value"])
             filled = line.get_markerfacecolor() != "white"
-            assert filled == theory.endswith(FLUCTUATIONS)
+            assert filled == theory.endswith("+fluctuations")
             low, high = axes.get_ylim()
             assert low < y < high
         thin = [line.get_ydata() for line in axes.lines if line.get_linewidth() == 0.8]
-        ends = [[table[t][quantity][end] for end in ("low", "high")] for t in THEORIES]
+        ends = [[table[t][quantity][end] for end in ("low", "high")] for t in LADDER]
         np.testing.assert_allclose([each for each in thin if len(each) == 2], ends)
 
 

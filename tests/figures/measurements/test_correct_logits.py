@@ -7,9 +7,9 @@ from itertools import product
 
 import numpy as np
 import pytest
-from small_runs import P, trained
 
 from figures.measurements.correct_logits import correct_logits, logits_of, sequences, shape
+from tests.figures.small_runs import P, trained
 
 RNG = np.random.default_rng(5)
 N, K, T = 3, 4, 3

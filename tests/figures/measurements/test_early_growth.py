@@ -8,7 +8,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
-from synthetic_runs import mean_field_run, slow_gamma
 
 from figures.measurements.early_growth import (
     TOLERANCE,
@@ -20,6 +19,7 @@ from figures.measurements.early_growth import (
     time_scale,
 )
 from meanfield.parameters import Parameters
+from tests.figures.synthetic_runs import mean_field_run, slow_gamma
 
 UNEVEN = Parameters(N=9, K=14, T=6, d_head=12, lr=3.0)
 

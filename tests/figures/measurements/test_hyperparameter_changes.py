@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import numpy as np
 import pytest
-from changed_runs import EPOCH, MAIN, SIZES, a_run, changed_runs
-from synthetic_runs import synthetic
 
 from figures.measurements import hyperparameter_changes
 from figures.measurements.hyperparameter_changes import SERIES, outcome, outcomes
-from meanfield import prediction
 from meanfield.parameters import Parameters
-
-predict = partial(prediction.predict, closure="linear")  # the paper's, unless a test says otherwise
+from meanfield.predict.prediction import predict
+from tests.figures.changed_runs import EPOCH, MAIN, SIZES, a_run, changed_runs
+from tests.figures.synthetic_runs import synthetic
 
 
 def test_outcome_of_each_seed() -> None:
@@ -24,7 +20,7 @@ def test_outcome_of_each_seed() -> None:
     assert found.diverged.tolist() == [True, False]
     assert found.learned.tolist() == [False, False]
     linear, quadratic = (
-        predict(run.parameters, closure=name).onset_epoch for name in ("linear", "quadratic")
+        predict(run.parameters, name).onset_epoch for name in ("linear", "quadratic")
     )
     assert linear is not None
     assert quadratic is not None
@@ -71,8 +67,8 @@ def test_one_value_is_changed_at_a_time_and_trained_past_saturation() -> None:
         if series not in ("T", "linear"):  # the others take as long to test
             continue
         saturated = [
-            predict(each.parameters, closure=closure).saturation_epoch
+            predict(each.parameters, closure).saturation_epoch
             for closure in ("linear", "quadratic")
         ]
         expected = max(100, 1.5 * max(epoch or 0 for epoch in saturated))
-        assert each.training.train_epochs == pytest.approx(expected, abs=5)
+        assert each.schedule.train_epochs == pytest.approx(expected, abs=5)

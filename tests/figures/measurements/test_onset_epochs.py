@@ -6,7 +6,6 @@ import math
 
 import numpy as np
 import pytest
-from synthetic_runs import locking, synthetic
 
 from figures.measurements.onset_epochs import (
     ONSET,
@@ -16,7 +15,8 @@ from figures.measurements.onset_epochs import (
     predicted_epoch,
 )
 from meanfield.parameters import Parameters
-from meanfield.prediction import predict
+from meanfield.predict.prediction import predict
+from tests.figures.synthetic_runs import locking, synthetic
 
 P = Parameters(N=7, K=12, T=6, d_head=16, lr=3.0)
 
@@ -29,7 +29,7 @@ def test_seeds_have_their_onset_where_R_passes_one_half() -> None:
 
 @pytest.mark.parametrize("closure", ["linear", "quadratic"])
 def test_the_predicted_onset_is_that_of_the_solution(closure: str) -> None:
-    expected = predict(P, closure=closure).onset_epoch
+    expected = predict(P, closure).onset_epoch
     assert predicted_epoch(P, closure) == pytest.approx(expected, rel=1e-6)
 
 
@@ -39,7 +39,7 @@ def test_the_learning_rate_puts_the_onset_at_the_wanted_epoch_unless_given() -> 
     assert predicted_epoch(chosen.parameters, "linear") == pytest.approx(ONSET, rel=0.05)
     for each in (chosen, batch_past_onset({**sizes, "lr": 9.0}, quick=True, beyond=2.0)):
         onset = predicted_epoch(each.parameters, "linear")
-        assert each.training.train_epochs == math.ceil(2 * onset)
+        assert each.schedule.train_epochs == math.ceil(2 * onset)
     assert each.parameters.lr == 9.0
     assert each.training.n_train < chosen.training.n_train
 

@@ -6,12 +6,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from synthetic_runs import locking, synthetic
 
 from figures.measurements import onset_epochs, onset_laws
 from figures.measurements.onset_laws import SERIES, Law
-from meanfield import Parameters, scaling
-from meanfield.runs import Run
+from meanfield import Parameters
+from meanfield.predict import scaling
+from meanfield.runs.run import Run
+from tests.figures.synthetic_runs import locking, synthetic
 
 
 def test_each_series_changes_one_size_alone() -> None:
@@ -33,7 +34,7 @@ def test_trainings_wait_for_late_seeds() -> None:
     assert len(found) == sum(len(series.values) for series in SERIES.values())
     for name, each in found.items():
         predicted = onset_epochs.predicted_epoch(each.parameters, "linear")
-        assert each.training.train_epochs > 3.9 * predicted, name
+        assert each.schedule.train_epochs > 3.9 * predicted, name
         assert len(each.seeds) == onset_laws.SEEDS
 
 

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import numpy as np
 import pytest
-from synthetic_runs import LR, map_parameters, map_runs
 
 from figures.measurements import onset_epochs, onset_maps
 from figures.measurements.onset_maps import MAPS, delay_against_softmax, onset_times, point
-from meanfield import prediction
 from meanfield.parameters import Parameters
-
-predict = partial(prediction.predict, closure="linear")  # the paper's, unless a test says otherwise
+from meanfield.predict.prediction import predict
+from tests.figures.synthetic_runs import LR, map_parameters, map_runs
 
 
 def test_a_map_is_the_onset_that_the_solver_finds() -> None:
@@ -26,7 +22,7 @@ def test_a_map_is_the_onset_that_the_solver_finds() -> None:
         assert changed.get(name, 0) == pytest.approx(across[column])
         found = onset_times(MAPS[name])
         p = Parameters(T=int(T[row]), lr=1.0, **changed)
-        assert found[row, column] == pytest.approx(predict(p).onset_epoch, rel=1e-6)
+        assert found[row, column] == pytest.approx(predict(p, "linear").onset_epoch, rel=1e-6)
 
 
 def test_a_point_is_the_median_of_its_seeds() -> None:
@@ -35,7 +31,7 @@ def test_a_point_is_the_median_of_its_seeds() -> None:
         here = point(name, runs[name])
         assert here.simulated == pytest.approx(LR * middle)
         for closure, delay in here.delay.items():
-            onset = predict(map_parameters(name), closure=closure).onset_epoch
+            onset = predict(map_parameters(name), closure).onset_epoch
             assert onset is not None
             assert delay == pytest.approx(onset / middle - 1, rel=1e-6)
     assert point("N 8 4", runs["N 8 4"]).scatter == pytest.approx(
@@ -46,7 +42,7 @@ def test_a_point_is_the_median_of_its_seeds() -> None:
 
 def test_delay_is_that_of_the_closure_at_each_point(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        onset_maps.trust, "lateness", lambda p, closure: (p.T + 100 * p.rope_theta,)
+        onset_maps.trust, "relative_delays", lambda p, closure: (p.T + 100 * p.rope_theta,)
     )
     across, T, delay = delay_against_softmax(MAPS["rope_theta"])
     np.testing.assert_allclose(delay, T[:, None] + 100 * across)
@@ -54,6 +50,6 @@ def test_delay_is_that_of_the_closure_at_each_point(monkeypatch: pytest.MonkeyPa
 
 def test_every_training_locks_on_at_about_the_same_epoch() -> None:
     for each in list(onset_maps.batches(quick=False).values())[::5]:
-        onset = predict(each.parameters).onset_epoch
+        onset = predict(each.parameters, "linear").onset_epoch
         assert onset == pytest.approx(onset_epochs.ONSET, rel=0.05)
-        assert each.training.train_epochs == pytest.approx(1.5 * onset, abs=1)
+        assert each.schedule.train_epochs == pytest.approx(1.5 * onset, abs=1)

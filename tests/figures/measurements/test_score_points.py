@@ -6,7 +6,6 @@ import math
 
 import numpy as np
 import pytest
-from made_up_scores import NEVER, delayed, estimate, made_up
 
 from figures.measurements.score_points import (
     QUANTITIES,
@@ -14,6 +13,7 @@ from figures.measurements.score_points import (
     models_within_aim,
 )
 from figures.measurements.theory_scores import MAIN
+from tests.figures.made_up_scores import NEVER, delayed, estimate, made_up
 
 
 @pytest.mark.parametrize(

@@ -5,16 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy.special import expit, logit
-from synthetic_runs import slow_gamma, synthetic
 
 from figures.measurements.squared_gradient import (
     gradients_of_theories,
     mean_ratios,
     measured_log_gradients,
 )
-from meanfield import attention
+from meanfield.attention import planes as attention
 from meanfield.parameters import Parameters
-from meanfield.runs import Run
+from meanfield.runs.run import Run
+from tests.figures.synthetic_runs import slow_gamma, synthetic
 
 PARAMETERS = Parameters(N=6, T=8, d_head=16, rope_theta=30.0)
 FACTORS = np.array([0.5, 1.0, 1.6])  # of the linear closure, by seed

@@ -6,17 +6,20 @@ import math
 
 import numpy as np
 import pytest
-from made_up_scores import NEVER, P, made_up
 from scipy.special import logit
-from small_runs import trained
-from synthetic_runs import locking, synthetic
 
 from figures.measurements import theory_scores
 from figures.measurements.theory_scores import MAIN, Model, model
-from meanfield import seeds
-from meanfield.comparison import compare
-from meanfield.measured import of_run
-from meanfield.prediction import predict
+from meanfield.attention import typical
+from meanfield.compare.comparison import compare
+from meanfield.predict import seeds
+from meanfield.predict.prediction import predict
+from meanfield.runs.measured import of_run
+from meanfield.start import Start
+from meanfield.theory import Theory
+from tests.figures.made_up_scores import NEVER, P, made_up
+from tests.figures.small_runs import trained
+from tests.figures.synthetic_runs import locking, synthetic
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +35,7 @@ def crossing(epoch: np.ndarray, curve: np.ndarray) -> float:
 @pytest.mark.parametrize("theory", ["linear", "per-seed"])
 def test_score_is_that_of_the_curves(theory: str, trained_model: Model) -> None:
     run = trained()
-    found = compare(of_run(run, ""), theory=theory, start="measured", lr_correction=True)
+    found = compare(of_run(run, ""), theory)
     B, score = len(run.seeds), trained_model.scores[theory]
     rms = np.sqrt(np.mean((found.curves["R"] - run.R) ** 2, axis=1))
     assert score.rms.value == pytest.approx(rms.mean())
@@ -64,7 +67,7 @@ def test_score_is_that_of_the_curves(theory: str, trained_model: Model) -> None:
 
 
 def test_spectral_against_the_median_seed() -> None:
-    theory = predict(P, closure="spectral", fluctuations=True, lr_correction=True).onset_epoch
+    theory = predict(P, Theory.parse("spectral+fluctuations", steps=True)).onset_epoch
     assert theory is not None
     at = theory / np.array([0.9, 0.95, 1.3])
     found = theory_scores.delay_against_median(
@@ -78,12 +81,12 @@ def test_spectral_against_the_median_seed() -> None:
 def test_what_is_expected_of_a_closure(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(seeds, "SAMPLES", 3)
     found = theory_scores.expected_delay(P)
-    pairs = list(zip(*seeds.draw(P, 3), strict=True))
+    pairs = list(zip(*typical.draw(P, 3), strict=True))
     for name in ("linear", "quadratic"):
         ratios = []
         for q, k in pairs:
-            own = predict(P, closure="per-seed", q=q, k=k, fluctuations=False)
-            closed = predict(P, closure=name, R0=own.R[0])
+            own = predict(P, "per-seed", start=Start(q=q, k=k))
+            closed = predict(P, name, start=Start(R=own.R[0]))
             ratios.append((closed.onset_epoch or math.nan) / (own.onset_epoch or math.nan))
         assert found[name] == pytest.approx(np.mean(ratios) - 1, abs=2e-3)
 
@@ -104,7 +107,7 @@ def test_models_are_new_and_trained_past_saturation_in_little_time() -> None:
         each.parameters.N != each.parameters.K for name, each in full.items() if name != MAIN
     )
     for each in (full["T5"], quick["T8"]):
-        typical = predict(each.parameters, closure="spectral", fluctuations=False)
+        typical = predict(each.parameters, "spectral")
         epochs = 1.6 * (typical.saturation_epoch or math.inf)
-        assert each.training.train_epochs == pytest.approx(epochs, abs=5)
+        assert each.schedule.train_epochs == pytest.approx(epochs, abs=5)
     assert {each.parameters.T for each in full.values()} >= {5, 20}

@@ -6,13 +6,12 @@ from statistics import NormalDist
 
 import numpy as np
 import pytest
-from small_runs import assert_no_words_overlap, line_like, trained
 
 from figures.drawing import Drawn
 from figures.measurements.correct_logits import correct_logits
 from figures.paper import logit_histograms
-from meanfield.comparison import average
-from meanfield.words import concise
+from meanfield.compare.statistics import average, concise
+from tests.figures.small_runs import assert_no_words_overlap, line_like, trained
 
 
 @pytest.fixture(scope="module")

@@ -6,13 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from small_runs import P, assert_no_words_overlap, line_like, trained
 
 from figures.drawing import Drawn
 from figures.paper.loss import draw
-from meanfield.comparison import average, jackknife
-from meanfield.runs import Run
-from meanfield.words import concise
+from meanfield.compare.statistics import average, concise, jackknife
+from meanfield.runs.run import Run
+from tests.figures.small_runs import P, assert_no_words_overlap, line_like, trained
 
 
 @pytest.fixture(scope="module")

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import numpy as np
 import pytest
-from small_runs import P, assert_no_words_overlap, line_like, trained
 
 from figures.drawing import Drawn
 from figures.paper.order_parameters import ROBUST, draw
-from meanfield import prediction, style
-from meanfield.comparison import jackknife
-from meanfield.words import concise
-
-predict = partial(prediction.predict, closure="linear")
+from meanfield import style
+from meanfield.compare.statistics import concise, jackknife
+from meanfield.predict.prediction import predict
+from tests.figures.small_runs import P, assert_no_words_overlap, line_like, trained
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +21,7 @@ def drawn() -> Drawn:
 @pytest.mark.parametrize(("name", "column"), [("R", 0), ("Q", 1), ("S", 1)])
 def test_points_lines_and_residuals(drawn: Drawn, name: str, column: int) -> None:
     run = trained()
-    curve, mean = getattr(predict(P, epochs=run.epoch), name), getattr(run, name).mean(0)
+    curve, mean = getattr(predict(P, "linear", epochs=run.epoch), name), getattr(run, name).mean(0)
     upper, lower = drawn.canvas.axes[column], drawn.canvas.axes[column + 2]
     points, line, residual = (
         line_like(upper, mean),
@@ -38,7 +34,7 @@ def test_points_lines_and_residuals(drawn: Drawn, name: str, column: int) -> Non
 
 def test_the_numbers_said(drawn: Drawn) -> None:
     run = trained()
-    theory = predict(P, epochs=run.epoch)
+    theory = predict(P, "linear", epochs=run.epoch)
     assert drawn.numbers["onset_epoch_theory"] == theory.onset_epoch
     for name in "RQS":
         off = getattr(theory, name) - getattr(run, name)

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import numpy as np
 import pytest
-from changed_runs import changed_runs
-from small_runs import assert_no_words_overlap
 
 from figures.drawing import Drawn
 from figures.paper import robustness
 from figures.paper.robustness import PANELS
-from meanfield import prediction, style
-from meanfield.comparison import Estimate
-from meanfield.words import concise
+from meanfield import style
+from meanfield.compare.statistics import Estimate, concise
+from meanfield.predict.prediction import predict
+from tests.figures.changed_runs import changed_runs
+from tests.figures.small_runs import assert_no_words_overlap
 
-predict = partial(prediction.predict, closure="linear")  # the paper's, unless a test says otherwise
 RUNS = changed_runs()
 
 
@@ -47,7 +44,7 @@ def test_marks_say_what_became_of_the_seeds(drawn: Drawn) -> None:
     assert marks(uppers, "linear") == [(*part, 0.989), (*full, 1.0)]
     assert marks(uppers, "lr") == [*main, ("*", style.PURPLE, 0.25), (*part, 0.6)]
     assert marks(uppers, "n_train") == [("x", style.BLACK, 0.3), (*part, 0.4), *main]
-    onset = predict(RUNS["N 10"].parameters).onset_epoch
+    onset = predict(RUNS["N 10"].parameters, "linear").onset_epoch
     assert onset is not None
     assert [y for *_, y in marks(lowers, "N")[3:]] == pytest.approx([50 / onset, 60 / onset])
 
@@ -60,7 +57,7 @@ def test_caption_counts_changes_and_names_those_that_fail(drawn: Drawn) -> None:
     assert "lr 200 (0 of 2 seeds, 1 diverged)" in drawn.caption
     assert "training sequences 16 (0 of 2 seeds, 1 lost)" in drawn.caption
     late = [
-        np.mean([50, 60]) / (predict(RUNS[name].parameters).onset_epoch or np.nan)
+        np.mean([50, 60]) / (predict(RUNS[name].parameters, "linear").onset_epoch or np.nan)
         for name in ("N 10", "d_head 2")
     ]
     mean = Estimate(float(np.mean(late)), float(np.std(late, ddof=1)) / np.sqrt(2), 2)

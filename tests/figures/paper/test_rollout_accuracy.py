@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import math
-from functools import partial
 
 import numpy as np
 import pytest
-from small_runs import P, assert_no_words_overlap, line_like, trained
 
 from figures.drawing import Drawn
 from figures.paper.rollout_accuracy import draw, rise
-from meanfield import prediction
-from meanfield.comparison import jackknife
-from meanfield.words import concise
-
-predict = partial(prediction.predict, closure="linear")  # the paper's, unless a test says otherwise
+from meanfield.compare.statistics import concise, jackknife
+from meanfield.predict.prediction import predict
+from meanfield.predict.trajectory import Trajectory
+from meanfield.theory import Theory
+from tests.figures.small_runs import P, assert_no_words_overlap, line_like, trained
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +21,15 @@ def drawn() -> Drawn:
     return draw({"run": trained()})
 
 
-def test_points_lines_and_residuals(drawn: Drawn) -> None:
+@pytest.fixture(scope="module")
+def theories() -> dict[str, Trajectory]:
+    return {
+        variances: predict(P, Theory(attention="linear", logits=logits), epochs=trained().epoch)
+        for variances, logits in (("theory", "gaussian"), ("constant", "constant"))
+    }
+
+
+def test_points_lines_and_residuals(drawn: Drawn, theories: dict[str, Trajectory]) -> None:
     run = trained()
     for column, (name, measured) in enumerate(
         {"rollout_accuracy": run.rollout_accuracy, "next_token_accuracy": run.test_accuracy}.items()
@@ -32,8 +38,8 @@ def test_points_lines_and_residuals(drawn: Drawn) -> None:
         mean = measured.mean(0)
         assert line_like(upper, mean).get_marker() == "o"
         styles = set()
-        for variances in ("theory", "constant"):
-            curve = getattr(predict(P, epochs=run.epoch, variances=variances), name)
+        for theory in theories.values():
+            curve = getattr(theory, name)
             line = line_like(upper, curve)
             styles.add(line.get_linestyle())
             assert line_like(lower, curve - mean).get_linestyle() == line.get_linestyle()
@@ -53,13 +59,12 @@ def passes(epoch: np.ndarray, curve: np.ndarray, level: float) -> float:
     return float(np.interp(level, curve[right - 1 : right + 1], epoch[right - 1 : right + 1]))
 
 
-def test_the_numbers_said(drawn: Drawn) -> None:
+def test_the_numbers_said(drawn: Drawn, theories: dict[str, Trajectory]) -> None:
     run = trained()
     measured = run.rollout_accuracy
     theirs = passes(run.epoch, measured.mean(0), 0.5)
     rms, largest = [], []
-    for variances in ("theory", "constant"):
-        theory = predict(P, epochs=run.epoch, variances=variances)
+    for variances, theory in theories.items():
         ours = passes(run.epoch, theory.rollout_accuracy, 0.5)
         assert drawn.numbers["rollout_half_late"][variances] == pytest.approx(ours / theirs - 1)
         off = theory.rollout_accuracy - measured

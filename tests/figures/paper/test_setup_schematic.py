@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_rgba
 from matplotlib.patches import FancyArrowPatch, Rectangle
-from small_runs import assert_no_words_overlap
 
 from figures.drawing import Drawn
 from figures.paper import setup_schematic as schematic
+from tests.figures.small_runs import assert_no_words_overlap
 
 
 @pytest.fixture(scope="module")
