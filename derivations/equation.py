@@ -4,6 +4,7 @@ A derivation is a generator. It receives the statements it follows from, in the 
 ``follows_from`` and in no other way, and yields ``(words, formula)`` one step at a time; the last
 formula is the statement. So a link "follows from" cannot be untrue: what is not named is not there.
 
+    @shown("(C - y_c)/(N - 1)")
     @equation("12", "Mean other logit", follows_from=(sum_of_logits, mean_logits))
     def other_logit(sum_of_logits, mean_logits):
         yield "The N mean logits add up to C", ...

@@ -30,8 +30,8 @@ HEADER = f'''"""The theory as numbers. Written by ``python -m derivations.genera
 Every function broadcasts over its arguments and is safe at any margin; the numbers in brackets are
 the equations it is taken from (``python -m derivations NUMBER`` shows the derivation). ``rate`` is
 gamma (14) for the linear closure and g_0 (70b) for the quadratic one; ``logit_R`` is
-log(R/(1 - R)), ``missing`` is 1 - R, ``hit`` is 1 - g, U is Q - S and V is Q + (K - 1) S. Sizes are
-made floats because products of large integers overflow.
+log(R/(1 - R)), ``missing`` is 1 - R, ``Delta`` is the margin, ``hit`` is 1 - g, U is Q - S and V is
+Q + (K - 1) S. Sizes are made floats because products of large integers overflow.
 """
 
 from __future__ import annotations

@@ -74,8 +74,8 @@ def prove(
     return form
 
 
-def shape(form: str, **known: Any) -> sp.Expr:
-    """A form that nothing is compared with: a choice between cases, a name for a part."""
+def define(form: str, **known: Any) -> sp.Expr:
+    """A form that names a part of a formula: it is proven where it is used."""
     return parse(form, {**STABLE, **known})
 
 
@@ -94,15 +94,9 @@ class Written:
     lines: tuple[Line, ...] = field(default=())
 
 
-def as_shown(
-    name: str,
-    says: str,
-    equation: Equation,
-    *arguments: sp.Symbol,
-    rules: Mapping[sp.Basic, sp.Basic] | None = None,
-) -> Written:
-    """An equation's right side in the form it is shown in. rules: letters to be replaced."""
-    return Written(name, says, (equation,), arguments, held(equation, rules))
+def as_shown(name: str, says: str, equation: Equation, *arguments: sp.Symbol) -> Written:
+    """An equation's right side in the form it is shown in."""
+    return Written(name, says, (equation,), arguments, held(equation))
 
 
 def held(equation: Equation, rules: Mapping[sp.Basic, sp.Basic] | None = None) -> sp.Expr:

@@ -10,13 +10,13 @@ from derivations.beyond import finite_steps
 from derivations.code.written import (
     Line,
     Written,
+    define,
     everywhere,
     held,
     over_planes,
     prove,
     rint,
     select,
-    shape,
 )
 from derivations.equation import Equation, require
 from derivations.functions.mean_field import STATE_LINES, by_logit, missing
@@ -99,15 +99,15 @@ def form_factor() -> Written:
         (frequency, T),
         select(slow, by_series, by_closed_form),
         (
-            (frequency, shape("omega - 2*pi*rint(omega/(2*pi))", omega=frequency, rint=rint)),
-            (square, shape("(omega*T)**2", omega=frequency, T=T)),
-            (inverse, shape("1/T**2", T=T)),
+            (frequency, define("omega - 2*pi*rint(omega/(2*pi))", omega=frequency, rint=rint)),
+            (square, define("(omega*T)**2", omega=frequency, T=T)),
+            (inverse, define("1/T**2", T=T)),
             *coefficients,
             (slow, sp.Abs(frequency * T) < sp.Rational(1, 4)),
             (resolved, select(slow, 1, frequency)),
             (
                 by_series,
-                shape("x*(c_1 + x*(c_2 + x*(c_3 + x*(c_4 + x*c_5))))", x=square, **named),
+                define("x*(c_1 + x*(c_2 + x*(c_3 + x*(c_4 + x*c_5))))", x=square, **named),
             ),
             (by_closed_form, held(attention_closures.form_factor_closed, {omega[r]: resolved})),
         ),
@@ -149,9 +149,11 @@ def gradient(name: str, equation: Equation) -> Written:
 
 def growth(closure: sp.Expr) -> sp.Expr:
     """Growth rate of logit R per unit of the drive F for G = ``closure``, in R and missing."""
-    of_logit = dynamics.logit_growth.statement.rhs / loss.attention_drive.statement.rhs
-    per_drive = sp.simplify(of_logit.subs(dynamics.shape(R), closure))
-    return per_drive.xreplace({1 - R: missing, R - 1: -missing})
+    per_drive = sp.simplify(
+        dynamics.logit_growth.statement.rhs / loss.attention_drive.statement.rhs
+    )
+    found = tidy(per_drive.subs(dynamics.shape(R), closure))
+    return found.xreplace({1 - R: missing, R - 1: -missing})
 
 
 def bend(closure: sp.Expr) -> sp.Expr:
@@ -160,9 +162,17 @@ def bend(closure: sp.Expr) -> sp.Expr:
     In units of the squared growth rate, beside the rate's own change.
     """
     pace = finite_steps.phi(t)
-    stepped = finite_steps.logit_growth_in_steps.statement.rhs.subs(dynamics.shape(R), closure)
-    stepped = sp.expand(sp.simplify(stepped.doit()))
-    return sp.factor(stepped.coeff(pace, 2) / stepped.coeff(sp.Derivative(pace, t)))
+    stepped = sp.expand(finite_steps.logit_growth_in_steps.statement.rhs)
+    per_square = stepped.coeff(pace, 2) / stepped.coeff(sp.Derivative(pace, t))
+    return tidy(per_square.subs(dynamics.shape(R), closure).doit())
+
+
+def tidy(expr: sp.Expr) -> sp.Expr:
+    """``expr`` reduced and factored, each of its cases apart."""
+    if not expr.has(sp.Piecewise):
+        return sp.factor(sp.cancel(expr))
+    cases = sp.piecewise_fold(expr).args
+    return sp.Piecewise(*((tidy(case), condition) for case, condition in cases))
 
 
 def offered(
@@ -173,7 +183,7 @@ def offered(
     forms: how to write them; as SymPy has them unless given.
     """
     per_drive = growth(closure)
-    found = [per_drive, sp.factor(by_logit(per_drive)), bend(closure)]
+    found = [per_drive, tidy(by_logit(per_drive)), bend(closure)]
     if forms is not None:
         found = [prove(form, plain) for form, plain in zip(forms, found, strict=True)]
     by_drive, in_steps = dynamics.logit_growth, finite_steps.logit_growth_in_steps

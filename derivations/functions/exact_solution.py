@@ -9,12 +9,12 @@ from derivations.beyond.solution import R_0, U_0, V_0, odds_0
 from derivations.code.written import (
     Written,
     as_shown,
+    define,
     expit,
     held,
     log_expit,
     prove,
     select,
-    shape,
     wrightomega,
 )
 from derivations.equation import Equation
@@ -108,7 +108,7 @@ def retrieval_by_gap() -> list[Written]:
         sp.log(linear.statement.rhs.subs(R_0, expit(start))),
         RANGES,
     )
-    of_level = shape(
+    of_level = define(
         "logit_R0 + exp(logit_R0) + kappa*(U - U_0)*(U + U_0)/2",
         logit_R0=start,
         kappa=kappa,

@@ -7,7 +7,7 @@ import sympy as sp
 from derivations.beyond import matrices, variances
 from derivations.beyond.solution import U_0, V_0
 from derivations.beyond.variances import I_2, sigma_W2, u, v
-from derivations.code.written import Line, Written, prove, shape
+from derivations.code.written import Line, Written, define, prove
 from derivations.equation import require
 from derivations.functions.mean_field import missing
 from derivations.paper import logic
@@ -63,8 +63,8 @@ def variance_lines() -> tuple[Line, ...]:
     )
     by_start = sigma_W2 * right.coeff_monomial(sigma_W2)
     by_lead = right.coeff_monomial(u * lead) * u * lead + right.coeff_monomial(lead**2) * lead**2
-    rest = (missing, shape("1 - R", R=R))
-    factor = (common, shape("(K - 1)*(N - 1)/(N*K)**2", K=K, N=N))
+    rest = (missing, define("1 - R", R=R))
+    factor = (common, define("(K - 1)*(N - 1)/(N*K)**2", K=K, N=N))
     squares = variances.squared_attention.statement.rhs.subs(R, 1 - missing)
     own = [part.coeff_monomial(u**2) for part in (right, other)]
     return (
@@ -72,7 +72,7 @@ def variance_lines() -> tuple[Line, ...]:
         (I_2, prove("missing**2/(T - 1)", squares)),
         (from_start, prove("sigma_W2*(1/K + (1 - 1/K)*(R**2 + I_2))", by_start)),
         factor,
-        (lead, shape("v - u", u=u, v=v)),
+        (lead, define("v - u", u=u, v=v)),
         (
             shared,
             prove("common*lead*(lead + 2*missing*u)", by_lead, lines=(rest, factor)),
@@ -90,7 +90,7 @@ def variance_lines() -> tuple[Line, ...]:
             ),
         ),
         *(
-            (name, shape(f"from_start + shared + {part}*u**2", u=u, **_named(part)))
+            (name, define(f"from_start + shared + {part}*u**2", u=u, **_named(part)))
             for name, part in zip(VARIANCES, OWN, strict=True)
         ),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sympy as sp
 
-from derivations.code.written import Line, Written, log_ndtr, prove, select, shape
+from derivations.code.written import Line, Written, define, log_ndtr, prove, select
 from derivations.equation import Equation
 from derivations.form import replaced
 from derivations.functions.mean_field import MARGIN_RANGES
@@ -49,9 +49,9 @@ def over_right() -> list[Written]:
     )
     density_line = (
         log_density,
-        shape("log(N - 1) + (N - 2)*log_ndtr(y) - y**2/2 - log(2*pi)/2", N=N, y=y),
+        define("log(N - 1) + (N - 2)*log_ndtr(y) - y**2/2 - log(2*pi)/2", N=N, y=y),
     )
-    falling = shape("-exp(log_density - log_above)", log_density=log_density, log_above=above)
+    falling = define("-exp(log_density - log_above)", log_density=log_density, log_above=above)
     for ranges, own in ((NEAR, near), (FAR, beyond)):
         prove(falling, sp.diff(by_right, y), ranges, lines=[density_line, (above, own)])
     return [
@@ -83,9 +83,9 @@ def over_others() -> list[Written]:
     log_hazard = "-{0}**2/2 - log(2*pi)/2 - log_ndtr({0})"
     of_lead = {"sigma_o": sigma_o, "sigma_c": sigma_c, "w": w, "Delta": Delta}
     lines: tuple[Line, ...] = (
-        (beside, shape("(sigma_o*w - Delta)/sigma_c", **of_lead)),
-        (hazard, shape(f"exp({log_hazard.format('w')})", w=w)),
-        (right_hazard, shape(f"exp({log_hazard.format('beside')})", beside=beside)),
+        (beside, define("(sigma_o*w - Delta)/sigma_c", **of_lead)),
+        (hazard, define(f"exp({log_hazard.format('w')})", w=w)),
+        (right_hazard, define(f"exp({log_hazard.format('beside')})", beside=beside)),
     )
     return [
         Written(

@@ -18,7 +18,7 @@ from derivations.beyond.attention_flow import (
     size,
 )
 from derivations.beyond.finite_steps import F_back, H_back_im, H_back_re
-from derivations.code.written import Line, Written, prove, shape
+from derivations.code.written import Line, Written, define, prove
 from derivations.equation import Equation, require
 from derivations.paper.attention import key, query
 from derivations.symbols import F, d, eta, omega, r, sigma2
@@ -101,7 +101,7 @@ def by_plane(right: sp.Basic) -> sp.Expr | tuple[sp.Expr, ...]:
 def named_line(name: str, form: str) -> Line:
     """A part of a formula by its name."""
     letters = {symbol.name: symbol for symbol in ENTRIES.values()} | {"F": F, "eta": eta}
-    return sp.Symbol(name, real=True), shape(form, **letters)
+    return sp.Symbol(name, real=True), define(form, **letters)
 
 
 def variables() -> list[Written]:

@@ -8,7 +8,7 @@ import sympy as sp
 
 from derivations.beyond import fluctuations, matrices, solution
 from derivations.beyond.variances import I_2, sigma_W2, u, v
-from derivations.code.written import Line, Written, held, prove, shape
+from derivations.code.written import Line, Written, define, held, prove
 from derivations.functions.logit_variances import (
     OWN,
     VARIANCES,
@@ -76,7 +76,7 @@ def corrected_flow() -> list[Written]:
             (*sources, *flows),
             arguments,
             (
-                shape("-slope_R", **NAMED),
+                define("-slope_R", **NAMED),
                 prove("(total_rate + (K - 1)*gap_rate)/K", by_Q_and_S[Q]),
                 prove("(total_rate - gap_rate)/K", by_Q_and_S[S]),
             ),
@@ -105,8 +105,8 @@ def state_lines() -> tuple[Line, ...]:
         (total_gain, prove("1 + (K - 1)*c_2 - K/N", sp.diff(by_total.statement.rhs, v))),
         (U, prove("Q - S", dynamics.gap)),
         (V, prove("Q + (K - 1)*S", dynamics.total)),
-        (u, shape("(U - (Q_0 - S_0))/gap_gain", **NAMED)),
-        (v, shape("(V - (Q_0 + (K - 1)*S_0))/total_gain", **NAMED)),
+        (u, define("(U - (Q_0 - S_0))/gap_gain", **NAMED)),
+        (v, define("(V - (Q_0 + (K - 1)*S_0))/total_gain", **NAMED)),
         (Delta, held(solution.margin_by_gap)),
         (g, ERROR),
         *variance_lines(),
