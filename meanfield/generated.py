@@ -37,7 +37,7 @@ def power_frequency(r: Real, d: Real, rope_theta: Real) -> Real:
 
 
 def linear_frequency(r: Real, d: Real, rope_theta: Real) -> Real:
-    """Frequency of RoPE plane r = 0..d/2 - 1 on a linear grid. (5d)"""
+    """Frequency of RoPE plane r = 0..d/2 - 1 on a linear grid. (5f)"""
     d = 1.0 * d
     return 1 - (1 - 1 / rope_theta) * (2 * r / d)
 

@@ -80,7 +80,9 @@ def integrate_closure(
     primitive = primitive.subs(sp.log(dummy - 1), sp.log(1 - dummy))  # R < 1: the real branch
     passed = primitive.subs(dummy, high) - primitive.subs(dummy, low)
     whole = sp.Symbol("whole")  # the integral, to be put in its place
-    beside, share = sp.Poly(first_integral.rhs.xreplace({integral: whole}), whole).all_coeffs()[::-1]
+    beside, share = sp.Poly(first_integral.rhs.xreplace({integral: whole}), whole).all_coeffs()[
+        ::-1
+    ]
     return sp.Eq(kappa * first_integral.lhs, scale * beside + share * passed)
 
 
@@ -445,7 +447,9 @@ def exact_solution(
         worst = max(worst, abs(float(right_logit.rhs.subs(at).subs(SIZES)) - logit))
     end = curve[-1]
     at_end = {**start, U: gap_of(end)}
-    (total_integral,), (time_integral,) = (law.rhs.atoms(sp.Integral) for law in (total_law, time_law))
+    (total_integral,), (time_integral,) = (
+        law.rhs.atoms(sp.Integral) for law in (total_law, time_law)
+    )
     inverse = sp.lambdify(R_of(gap_passed), total_integral.function, "math")
     gaps = grid(total_integral, at_end)
     gained = simpson([inverse(1 - missing(value)) for value in gaps], gaps[1] - gaps[0])

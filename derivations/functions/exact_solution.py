@@ -20,7 +20,7 @@ from derivations.code.written import (
 from derivations.equation import Equation
 from derivations.functions.closures import rate
 from derivations.functions.mean_field import ERROR, MARGIN_RANGES, MISSING, STATE_LINES, missing
-from derivations.paper import dynamics, loss
+from derivations.paper import dynamics, loss, thermodynamic_limit
 from derivations.paper.dynamics import U, V, kappa, rho
 from derivations.symbols import C, Delta, G, K, N, R, g
 
@@ -58,7 +58,7 @@ def slopes() -> list[Written]:
     alignment = dynamics.alignment_dynamics.statement.rhs
     total_rate = sp.simplify(alignment + (K - 1) * off_target.statement.rhs)
     share = (off_target.statement.rhs / total_rate).xreplace(MISSING)
-    full, limit = dynamics.linear_growth, dynamics.thermodynamic_growth
+    full, limit = dynamics.linear_growth, thermodynamic_limit.thermodynamic_growth
     faster = limit.statement.rhs / full.statement.rhs
     return [
         Written(

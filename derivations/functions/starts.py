@@ -30,7 +30,7 @@ def nominal() -> list[Written]:
 
 
 def frequencies() -> list[Written]:
-    """Both laws for the frequencies of the RoPE planes (5b), (5d)."""
+    """Both laws for the frequencies of the RoPE planes (5b), (5f)."""
     arguments = (r, d, attention.rope_base)
     return [
         as_shown(

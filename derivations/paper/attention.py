@@ -116,7 +116,7 @@ def rope() -> Iterator[Step]:
     "5b",
     "RoPE frequencies",
     status=Status.DEFINITION,
-    note="The power law; the paper's alternative is the linear grid (5d). Nothing below depends on "
+    note="The power law; the paper's alternative is the linear grid (5f). Nothing below depends on "
     "the law.",
 )
 def frequencies() -> Iterator[Step]:
@@ -124,7 +124,7 @@ def frequencies() -> Iterator[Step]:
 
 
 @shown("1 - (1 - 1/b)*(2*r/d)")
-@equation("5d", "RoPE frequencies on a linear grid", status=Status.DEFINITION)
+@equation("5f", "RoPE frequencies on a linear grid", status=Status.DEFINITION)
 def linear_frequencies() -> Iterator[Step]:
     share = r / (d / 2)
     yield "Plane r of d/2 has gone this share of the way", share
@@ -188,6 +188,44 @@ def attention_logit(attention_logit_by_position: sp.Eq, rope_identity: sp.Eq) ->
     )
 
 
+@equation(
+    "5d",
+    "Teacher's attention logit",
+    follows_from=(attention_logit,),
+    note="In complex numbers the product of query and key in plane r is q_r k_r^*, with a phase "
+    "of -omega_r T: the key is the query turned by T positions.",
+)
+def teacher_attention_logit(attention_logit: sp.Eq) -> Iterator[Step]:
+    keys = rotation(omega[r] * T) * plane(query)
+    yield "Let the key be the query turned by T positions", sp.Eq(plane(key), keys)
+    (total,) = attention_logit.rhs.atoms(sp.Sum)
+    turned = total.function.xreplace(dict(zip(plane(key), keys, strict=True)))
+    summand = sp.factor(sp.expand(TR8(sp.expand(turned))))
+    yield (
+        "Every plane is largest at j = i - T",
+        sp.Eq(u[i, j], attention_logit.rhs / total * sp.Sum(summand, PLANES)),
+    )
+
+
+@equation(
+    "5e",
+    "Lead of the right action in the teacher's attention",
+    follows_from=(teacher_attention_logit,),
+    note="It grows with the square of the query, so that the attention comes as near to one-hot, "
+    "and R to 1, as one likes, unless a lag turns every plane by whole turns.",
+)
+def teacher_lead(teacher_attention_logit: sp.Eq) -> Iterator[Step]:
+    logit = teacher_attention_logit.rhs
+    (total,) = logit.atoms(sp.Sum)
+    summand = total.function.subs(j, i - T) - total.function
+    half = sp.factor(summand.replace(sp.cos, lambda angle: 1 - 2 * sp.sin(angle / 2) ** 2))
+    yield "No plane contributes less than 0", half
+    yield (
+        "In all",
+        sp.Eq(u[i, i - T] - u[i, j], logit / total * sp.Sum(half, *total.limits), evaluate=False),
+    )
+
+
 # --- gradient of R -------------------------------------------------------------------------------
 
 
@@ -243,7 +281,12 @@ def slope_in_plane(quantity: sp.Expr, vector: sp.IndexedBase) -> sp.ImmutableMat
     return plane(vector).applyfunc(lambda entry: sp.Derivative(quantity, entry))
 
 
-@equation("65", "Attention logit by query", follows_from=(attention_logit,))
+@equation(
+    "65",
+    "Attention logit by query",
+    follows_from=(attention_logit,),
+    note="Which of the four slopes the paper numbers (65), (66), (67) and (68) is a reading.",
+)
 def logit_by_query(attention_logit: sp.Eq) -> Iterator[Step]:
     yield from _logit_slope(attention_logit, query)
 
@@ -305,7 +348,8 @@ def retrieval_flow(weight_step: sp.Eq) -> Iterator[Step]:
     "61",
     "Retrieval driven by the loss",
     follows_from=(retrieval_flow,),
-    note="In time t = eta * epoch. In units of NK eta epochs the right side gets a factor NK.",
+    note="Time is eta * epoch. The paper's unit is a reading: in units of NK eta epochs, the "
+    "likeliest, the right side gets a factor NK.",
 )
 def retrieval_drive(retrieval_flow: sp.Eq) -> Iterator[Step]:
     R_w = sp.Function("R")(weight)
@@ -467,6 +511,34 @@ def turned_one_by_one(rope_identity: sp.Eq, attention_logit: sp.Eq) -> str:
                 claimed = numbers(planes, {i: row, j: column}, weights_of(head))
                 worst = max(worst, close(claimed, measured, "logit"))
     return f"every pair of positions at two (T, d), largest deviation {sp.N(worst, 1)}"
+
+
+@check(
+    teacher_attention_logit,
+    teacher_lead,
+    kind=Kind.NUMERIC,
+    says="every key its query turned by T: logits one by one, and R as the weights grow",
+)
+def teacher_realised(teacher_attention_logit: sp.Eq, teacher_lead: sp.Eq) -> str:
+    worst, missed = sp.Float(0), 0.0
+    for head in random_heads():
+        pairs = zip(head.q[: head.d // 2], head.q[head.d // 2 :], head.omega, strict=True)
+        keys = [mp.mpc(*pair) * mp.expj(w * head.T) for *pair, w in pairs]
+        key_weights = tuple(x.real for x in keys) + tuple(x.imag for x in keys)
+        teacher = replace(head, k=key_weights)
+        for row, column in positions(teacher):
+            sizes = {**teacher.sizes(), i: row, j: column}
+            measured = logit_at(row, column)(teacher)
+            claimed = numbers(teacher_attention_logit.rhs, sizes, weights_of(teacher))
+            worst = max(worst, close(claimed, measured, "logit"))
+            if column != row - head.T:
+                ahead = logit_at(row, row - head.T)(teacher) - measured
+                lead = numbers(teacher_lead.rhs, sizes, weights_of(teacher))
+                worst = max(worst, close(lead, ahead, "lead"))
+        large = {name: tuple(5 * x for x in getattr(teacher, name)) for name in ("q", "k")}
+        missed = max(missed, float(1 - replace(teacher, **large).retrieval()))
+    require(missed < 1e-4, f"R comes to 1 - {missed} only")
+    return f"largest deviation {sp.N(worst, 1)}; weights 5 times as large: 1 - R < {missed:.0e}"
 
 
 @check(

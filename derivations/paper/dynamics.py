@@ -41,9 +41,7 @@ gap, total = Q - S, Q + (K - 1) * S
 
 
 @shown("g*(N/(N - 1))*((K - 1)/K)*(Q - S)*gamma*R*(1 - R)")
-@equation(
-    "15a", "Growth of R", status=Status.CLOSURE, follows_from=(retrieval_growth, linear_closure)
-)
+@equation("15a", "Growth of R", follows_from=(retrieval_growth, linear_closure))
 def linear_growth(retrieval_growth: sp.Eq, linear_closure: sp.Eq) -> Iterator[Step]:
     yield (
         "Insert the linear closure (71) into (64)",
@@ -55,7 +53,6 @@ def linear_growth(retrieval_growth: sp.Eq, linear_closure: sp.Eq) -> Iterator[St
 @equation(
     "15d",
     "Growth of R, quadratic closure",
-    status=Status.CLOSURE,
     follows_from=(retrieval_growth, quadratic_closure),
 )
 def quadratic_growth(retrieval_growth: sp.Eq, quadratic_closure: sp.Eq) -> Iterator[Step]:
@@ -78,20 +75,6 @@ def off_target_dynamics(off_target_growth: sp.Eq, weight_off_target: sp.Eq) -> I
         "Insert (46) into (59b)",
         sp.Eq(S_dot, off_target_growth.rhs.subs(beta, weight_off_target.rhs)),
     )
-
-
-@shown("g*(Q - S)*gamma*R*(1 - R)")
-@equation(
-    "15e",
-    "Growth of R in the thermodynamic limit",
-    status=Status.CLOSURE,
-    follows_from=(linear_growth,),
-)
-def thermodynamic_growth(linear_growth: sp.Eq) -> Iterator[Step]:
-    prefactor = N / (N - 1) * (K - 1) / K
-    limit = sp.limit(sp.limit(prefactor, N, sp.oo), K, sp.oo)
-    yield "Finite-size prefactor for N, K to infinity", sp.Eq(sp.Symbol(r"\lim"), limit)
-    yield "It drops out", sp.Eq(R_dot, linear_growth.rhs / prefactor * limit)
 
 
 @shown("g*(N/(N - 1))*((K - 1)/K)*(Q - S)*(G(R)/(R*(1 - R)))")
@@ -213,19 +196,6 @@ def dissipation(linear: sp.Eq, quadratic: sp.Eq, growth_of_Q: sp.Eq, growth_of_S
     weights = growth_of_Q.rhs + (K - 1) * growth_of_S.rhs
     require(sp.simplify(weights - g / (K * N)) == 0, "the K overlaps of a matrix share g/(KN)")
     return "dL/dt + |grad L|^2 = 0"
-
-
-@check(thermodynamic_growth, kind=Kind.NUMERIC, says="(15a) at N = K = 10^12")
-def huge_sizes(thermodynamic_growth: sp.Eq) -> str:
-    big = {N: 10**12, K: 10**12}
-    at = {R: sp.Rational(1, 3), Q: 2, S: 1, g: sp.Rational(1, 5), gamma: sp.Rational(1, 7)}
-    finite = sp.Rational(1, 5) * sp.Rational(10**12, 10**12 - 1) * (1 - sp.Rational(1, 10**12))
-    finite *= at[gamma] * at[R] * (1 - at[R])
-    gap = abs(sp.N(thermodynamic_growth.rhs.subs(at).subs(big) - finite, 20))
-    require(gap < sp.Float(10) ** -11, f"deviation {gap}")
-    left = thermodynamic_growth.rhs.free_symbols & {N, K}
-    require(not left, f"the limit still depends on {left}")
-    return f"deviation {sp.N(gap, 1)}"
 
 
 @check(logit_growth, kind=Kind.IDENTITY, says="back from the logit: R = 1/(1 + exp(-rho))")

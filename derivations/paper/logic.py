@@ -69,8 +69,8 @@ c_1, c_2 = sp.symbols("c_1 c_2", real=True)  # mean overlaps of the vocabulary (
 least_c_2 = sp.Symbol(r"\min c_2", real=True)  # the least that K permutations of N states can have
 
 TIME_UNIT = (
-    "Time is eta * epoch. The paper's unit is not recoverable; in units of NK eta epochs, the "
-    "likeliest, the factor 1/(KN) drops out."
+    "Time is eta * epoch. The paper's unit is a reading: in units of NK eta epochs, the likeliest, "
+    "the factor 1/(KN) drops out."
 )
 _MEAN = over(P[k, n, m], k) / K  # what mean_permutation[n, m] stands for
 
@@ -149,6 +149,7 @@ def weight_off_target(right_logit_slope: sp.Eq, weight_right: sp.Eq) -> Iterator
     "45",
     "Slope of the right logit",
     follows_from=(right_logit_slope, weight_right, weight_off_target),
+    note="Which of these formulas the paper numbers (45), (46), (47) and (48) is a reading.",
 )
 def right_logit_slope_by_weights(
     right_logit_slope: sp.Eq, weight_right: sp.Eq, weight_off_target: sp.Eq
@@ -280,7 +281,8 @@ def logic_update(update_by_right_logit: sp.Eq, right_slope: sp.Eq) -> Iterator[S
     "57",
     "Mean overlap with all permutations",
     status=Status.DEFINITION,
-    note="The prose leaves the normalisation open; this one makes c_1 = 1 + (K - 1) c_2.",
+    note="The prose leaves the normalisation open, and which of the two constants is (57) and "
+    "which (58); this reading makes c_1 = 1 + (K - 1) c_2.",
 )
 def overlap_with_all() -> Iterator[Step]:
     yield "Averaged over all pairs", sp.Eq(c_1, over(trace_product(P, k, P, l), k, l) / (N * K))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from fractions import Fraction
 from functools import cache
@@ -14,7 +15,7 @@ from derivations.models.rotary_head import STEP, Real, exact, mp
 from derivations.models.sums import contract, numbers
 from derivations.paper.definitions import expectation, logsumexp, training_loss, y_right
 from derivations.paper.logits import margin, mean_correct_logit
-from derivations.symbols import C, Delta, F, K, L, N, Q, R, S, T, g, i, y_c, y_o
+from derivations.symbols import C, Delta, F, K, L, N, Q, R, S, T, g, i, y, y_c, y_o
 
 p_right = sp.Symbol("p_c", positive=True)  # probability of the right state under mean logits
 
@@ -88,35 +89,53 @@ def attention_drive(
 
 
 loss_at = sp.IndexedBase("ell", real=True)  # loss_at[i]: the mean loss at position i
+NATURAL = {"exp": mp.exp, "log": mp.log}
 
 
 @cache
-def enumerated(model: SmallModel, strength: Real) -> tuple[dict, Real, dict]:
-    """Losses by position and mean 1 - p_right over all words, and the margin of the mean logits.
+def logits_off_means(model: SmallModel, strength: Real) -> list[tuple[int, list[Real], Real]]:
+    """Position, all logits and the right one, of every word and prediction.
 
-    The deviations of all logits from their means are scaled by ``strength``.
+    The deviations of the logits from their means over all words are scaled by ``strength``.
     """
-    right = sum(model.mean_correct_logit(t) for t in range(model.T)) / model.T
-    other = sum(model.mean_other_logit(t) for t in range(model.T)) / model.T
-    losses, wrong = {}, []
-    for t in range(model.T):
-        at_position = []
-        for actions, states in model.words():
-            logits = []
-            for letter in range(model.N):
-                mean = right if letter == states[t + 1] else other
-                off = model.logit(actions, t, states[t], letter) - mean
-                logits.append(number(mean) + strength * number(off))
-            share = mp.exp(logits[states[t + 1]]) / sum(map(mp.exp, logits))
-            at_position.append(-mp.log(share))
-            wrong.append(1 - share)
-        losses[model.T + 1 + t,] = exact(sum(at_position) / len(at_position))
-    return losses, sum(wrong) / len(wrong), {Delta: sp.Rational(right - other)}
+    right, other = mean_logits(model)
+    found = []
+    for (actions, states), t in itertools.product(model.words(), range(model.T)):
+        row = []
+        for letter in range(model.N):
+            mean = right if letter == states[t + 1] else other
+            off = model.logit(actions, t, states[t], letter) - mean
+            row.append(number(mean) + strength * number(off))
+        found.append((model.T + 1 + t, row, row[states[t + 1]]))
+    return found
+
+
+def mean_logits(model: SmallModel) -> tuple[Fraction, Fraction]:
+    """The right logit and the others, averaged over all words and positions."""
+    means = (model.mean_correct_logit, model.mean_other_logit)
+    right, other = (sum(map(mean, range(model.T))) / model.T for mean in means)
+    return right, other
 
 
 def number(fraction: Fraction) -> Real:
     """The fraction in 40 digits."""
     return mp.mpf(fraction.numerator) / fraction.denominator
+
+
+def loss_of_words(training_loss: sp.Eq, model: SmallModel, strength: Real) -> sp.Expr:
+    """(7), its expectation a mean over all words."""
+    (average,) = training_loss.rhs.atoms(expectation(0).func)
+    letters = sp.symbols(f"y1:{model.N + 1}")
+    right = sp.Symbol("right")
+    spelled = {y[i, letter + 1]: name for letter, name in enumerate(letters)}
+    one = average.args[0].subs(N, model.N).doit().xreplace({**spelled, y_right(i): right})
+    loss = sp.lambdify((*letters, right), one, NATURAL)
+    by_position: dict[int, list[Real]] = {}
+    for position, row, right_one in logits_off_means(model, strength):
+        by_position.setdefault(position, []).append(loss(*row, right_one))
+    means = {(q,): exact(sum(values) / len(values)) for q, values in by_position.items()}
+    sizes = {N: model.N, K: model.K, T: model.T}
+    return numbers(training_loss.rhs.xreplace({average: loss_at[i]}), sizes, {loss_at: means})
 
 
 @check(
@@ -127,21 +146,21 @@ def number(fraction: Fraction) -> Real:
     says="cross-entropy over all K^T N words: first order in what the logits are off their means",
 )
 def loss_of_all_words(training_loss: sp.Eq, mean_field_loss: sp.Eq, error_signal: sp.Eq) -> str:
-    (average,) = training_loss.rhs.atoms(expectation(0).func)
-    by_position = training_loss.rhs.xreplace({average: loss_at[i]})
     worst = sp.Float(0)
     for sizes in ((3, 2, 2), (2, 3, 3), (4, 3, 2)):
         model = small_model(*sizes)
-        at = {N: model.N, K: model.K, T: model.T}
+        right, other = mean_logits(model)
+        at = {N: model.N, K: model.K, T: model.T, Delta: sp.Rational(right - other)}
         losses, wrong = [], []
         for strength in (-STEP, 0, STEP):
-            by_word, mean_wrong, margin_here = enumerated(model, strength)
-            losses.append(numbers(by_position, at, {loss_at: by_word}))
-            wrong.append(exact(mean_wrong))
+            losses.append(loss_of_words(training_loss, model, strength))
+            words = logits_off_means(model, strength)
+            shares = [1 - mp.exp(one) / sum(map(mp.exp, row)) for _, row, one in words]
+            wrong.append(exact(sum(shares) / len(shares)))
         for measured, statement in ((losses, mean_field_loss), (wrong, error_signal)):
-            claimed = statement.rhs.subs({**at, **margin_here})
             slope = (measured[2] - measured[0]) / (2 * exact(STEP))
-            worst = max(worst, abs(sp.N(claimed - measured[1], 40)), abs(slope))
+            gap = sp.N(statement.rhs.subs(at) - measured[1], 40)
+            worst = max(worst, abs(gap), abs(slope))
     require(worst < sp.Float(10) ** -20, f"deviation {worst}")
     return f"three (N, K, T), largest deviation in value and slope {sp.N(worst, 1)}"
 

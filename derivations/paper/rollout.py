@@ -822,6 +822,20 @@ def distribution_functions(
     return "residual 0"
 
 
+@check(
+    right_distribution,
+    kind=Kind.IDENTITY,
+    says="the density integrates to 1, with the mean y_c and the variance sigma_c^2",
+)
+def moments_of_right_logit(right_distribution: sp.Eq) -> str:
+    density_there = right_distribution.rhs.subs(value, y_c + sigma_c * z)
+    for power, moment in enumerate((1, 0, sigma_c**2)):
+        weighted = sp.expand((sigma_c * z) ** power * density_there * sigma_c)
+        found = sp.integrate(weighted, (z, -sp.oo, sp.oo))
+        require(sp.simplify(found - moment) == 0, f"moment {power} is {found}")
+    return "residual 0"
+
+
 def drawn_logits(rng: random.Random) -> list[float]:
     """The right logit and N - 1 others, Gaussian."""
     others = (rng.gauss(LOGITS[y_o], LOGITS[sigma_o]) for _ in range(STATES - 1))

@@ -6,22 +6,24 @@ from collections.abc import Iterator
 
 import sympy as sp
 
+from derivations.equation import Equation
 from derivations.symbols import K, N, T, d
 
 SIZES = (N, K, T, d)
 LIMIT = 16  # mutants of one equation tried every time
 Path = tuple[int, ...]
 
+# Not wrong: the same value in another form.
+EQUIVALENT = {
+    ("21", "K >= kappa with K less 1 at 0.1"),  # kappa = K is no state either way
+    ("40", "W[k, m, n] transposed at 2.0"),  # both indices are summed
+    ("88", "1/2 plus 1 at 0.0.1"),  # the step function at 0: ties have no weight
+}
 
-def some(mutants: dict[str, sp.Eq]) -> dict[str, sp.Eq]:
-    """At most LIMIT of the mutants, spread evenly."""
-    kept = range(min(LIMIT, len(mutants)))
-    items = list(mutants.items())
-    return dict(items[len(items) * place // len(kept)] for place in kept)
 
-
-def mutants(statement: sp.Eq) -> dict[str, sp.Eq]:
-    """Every mutant of the right side, by what was changed; those that change nothing left out."""
+def mutants(equation: Equation) -> dict[str, sp.Eq]:
+    """Every mutant of the right side, by what was changed; those that say the same left out."""
+    statement = equation.statement
     right = statement.rhs
     wrong = dict(_of_the_whole(right))
     for path, node in _nodes(right):
@@ -31,8 +33,15 @@ def mutants(statement: sp.Eq) -> dict[str, sp.Eq]:
     return {
         words: sp.Eq(statement.lhs, other, evaluate=False)
         for words, other in wrong.items()
-        if other != right
+        if other != right and (equation.number, words) not in EQUIVALENT
     }
+
+
+def some(mutants: dict[str, sp.Eq]) -> dict[str, sp.Eq]:
+    """At most LIMIT of the mutants, spread evenly."""
+    kept = range(min(LIMIT, len(mutants)))
+    items = list(mutants.items())
+    return dict(items[len(items) * place // len(kept)] for place in kept)
 
 
 def _of_the_whole(right: sp.Basic) -> Iterator[tuple[str, sp.Basic]]:
@@ -51,7 +60,7 @@ def _nodes(expr: sp.Basic, path: Path = ()) -> Iterator[tuple[Path, sp.Basic]]:
             continue  # limits are changed as a whole
         if isinstance(expr, sp.Pow) and place == 1 and part.is_Rational:
             continue  # as is an exponent
-        if isinstance(expr, sp.Derivative | sp.IndexedBase):
+        if isinstance(expr, sp.Derivative | sp.IndexedBase | sp.core.relational.Relational):
             continue
         if isinstance(expr, sp.MatrixBase) and place < 2:
             continue  # its shape
@@ -78,6 +87,9 @@ def _of_one_node(node: sp.Basic) -> Iterator[tuple[str, sp.Basic]]:
                 yield f"factor {factor} dropped", sp.Mul(*others)
     elif isinstance(node, sp.Pow) and node.exp.is_Rational:
         yield f"{node} to a higher power", node.base ** (node.exp + sp.sign(node.exp))
+    elif isinstance(node, sp.core.relational.Relational):
+        for size in filter(node.has, SIZES):
+            yield f"{node} with {size} less 1", node.subs(size, size - 1)
     elif node in SIZES:
         yield f"one {node} plus 1", node + 1
     elif isinstance(node, sp.Rational) and abs(node) != 1:

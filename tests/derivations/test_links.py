@@ -58,16 +58,6 @@ def carries(equation: Equation, place: int) -> bool:
 
 # Still to be mended: equations, and the parents that they do not depend on.
 HOLLOW = {
-    "22b": ("20",),
-    "10": ("7",),
-    "42": ("10",),
-    "46b": ("46a",),
-    "45": ("46a", "46b"),
-    "58b": ("57",),
-    "54": ("57",),
-    "56": ("57",),
-    "61": ("10", "12b", "11"),
-    "89": ("88",),
     "14c": ("14a",),
     "71b": ("70b",),
     "X2b": ("X2a",),
@@ -75,8 +65,6 @@ HOLLOW = {
     "X3f": ("X2a",),
     "X3h": ("X3d",),
     "X0b": ("7",),
-    "X4c": ("57",),
-    "X4d": ("57",),
     "X5h": ("X5a",),
     "X5j": ("X5b",),
     "X5l": ("X5j",),
