@@ -31,6 +31,7 @@ from derivations.paper import (
     overlaps,
     regimes,
     rollout,
+    thermodynamic_limit,
 )
 
 CHAPTERS: dict[str, ModuleType] = {
@@ -43,6 +44,7 @@ CHAPTERS: dict[str, ModuleType] = {
     "Learning to attend": attention,
     "Closing the attention gradient": attention_closures,
     "The closed dynamics": dynamics,
+    "The thermodynamic limit": thermodynamic_limit,
     "Early training and onset": regimes,
     "Rollout accuracy": rollout,
     "Exact solution": solution,

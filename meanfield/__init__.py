@@ -6,10 +6,13 @@ hold, by dynamics; generated has the equations, numerics the tools that know no 
 predict, runs, compare, sweep and explore use them, and four are commands.
 """
 
+from meanfield.compare.comparison import compare
 from meanfield.errors import FileError, ParameterError, SolverError
 from meanfield.parameters import Parameters
+from meanfield.predict.many import predict_many
 from meanfield.predict.prediction import predict
 from meanfield.predict.trajectory import Trajectory
+from meanfield.runs.measured import read
 from meanfield.start import Start
 from meanfield.theory import Theory
 from meanfield.training import Training
@@ -23,5 +26,8 @@ __all__ = [
     "Theory",
     "Training",
     "Trajectory",
+    "compare",
     "predict",
+    "predict_many",
+    "read",
 ]

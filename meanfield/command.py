@@ -3,18 +3,39 @@
 from __future__ import annotations
 
 import argparse
+import io
+import os
+import re
+import signal
 import sys
-from collections.abc import Callable, Iterable, Sequence
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import fields
 from typing import Any, NoReturn
 
 from meanfield.errors import MISTAKES
 
-INTERRUPTED = 130  # exit code after Ctrl-C, as shells have it
+NEGATIVE = re.compile(r"-(\d+\.?\d*|\.\d+)[eE][-+]?\d+")
+INTERRUPTED, PIPE_CLOSED = 130, 141  # exit codes, as shells have them
+EXTRAS = {"torch": "simulate"}  # libraries that not everybody has, by the extra that installs them
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose complaints are one sentence."""
+    """A parser whose complaints are one sentence, and that takes -1e-3 for the number it is."""
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Parse the arguments; what the terminal's encoding cannot say is shown as "?"."""
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="replace")
+        joined: list[str] = []
+        for each in sys.argv[1:] if args is None else args:
+            if NEGATIVE.fullmatch(each) and joined and joined[-1].startswith("--"):
+                joined[-1] += f"={each}"  # argparse takes -1e-3 for an option before Python 3.14
+            else:
+                joined.append(each)
+        return super().parse_known_args(joined, namespace)
 
     def error(self, message: str) -> NoReturn:
         """Say one sentence, without the usage that argparse puts before it."""
@@ -83,6 +104,11 @@ def add_fields(
             action: Any = argparse.BooleanOptionalAction if each.default else _Yes
             to.add_argument(*flags, dest=name, action=action, default=None, help=text)
             continue
+        if str(each.type).startswith("tuple"):  # given once or several times
+            to.add_argument(
+                *flags, dest=name, action="append", metavar=about["metavar"], help=about["says"]
+            )
+            continue
         metavar = "|".join(about["choices"]) if "choices" in about else about.get("metavar")
         of_type = TYPES[str(each.type).removesuffix(" | None")]
         to.add_argument(*flags, dest=name, type=of_type, metavar=metavar, help=text)
@@ -103,19 +129,55 @@ class _Yes(argparse.Action):
 def given(options: argparse.Namespace, kind: Any) -> dict[str, Any]:
     """Return the options that were given of a dataclass's fields, by name."""
     offered = (each.name for each in fields(kind) if hasattr(options, each.name))
-    return {name: getattr(options, name) for name in offered if getattr(options, name) is not None}
+    values = {name: getattr(options, name) for name in offered}
+    return {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in values.items()
+        if value is not None
+    }
 
 
 def run(command: argparse.ArgumentParser, work: Callable[[], int], *, resume: str = "") -> int:
     """Return the exit code of ``work``; a user's mistake is one sentence on stderr and code 2.
 
-    resume: what to say after an interruption, if the work can go on later.
+    So is a library that is not installed. resume: what to say after an interruption, if the work
+    can go on later.
     """
     try:
-        return work()
+        with _interruptible():
+            code = work()
+            sys.stdout.flush()
+            return code
     except MISTAKES as error:
         command.error(str(error))
+    except ModuleNotFoundError as error:
+        if error.name not in EXTRAS:
+            raise
+        command.error(f'needs {error.name}: pip install --editable ".[{EXTRAS[error.name]}]"')
+    except BrokenPipeError:  # who read the output has gone: what is left of it goes nowhere
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return PIPE_CLOSED
     except KeyboardInterrupt:
         more = f"; {resume}" if resume else ""
         print(f"{command.prog}: interrupted{more}", file=sys.stderr)
         return INTERRUPTED
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Take a closed terminal and a polite kill like Ctrl-C, so that nothing computed is lost."""
+
+    def interrupt(*_: object) -> NoReturn:
+        raise KeyboardInterrupt
+
+    names = [name for name in ("SIGHUP", "SIGTERM") if hasattr(signal, name)]
+    if threading.current_thread() is not threading.main_thread():
+        names = []  # only the main thread may
+    before = {
+        getattr(signal, name): signal.signal(getattr(signal, name), interrupt) for name in names
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -55,7 +55,7 @@ class Parameters:
     rope_spacing: str = option("power", "how the frequencies are spaced", choices=SPACINGS)
     lr: float = option(2.0, "learning rate", above=0)
     qk_variance: float = option(
-        1 / 3,
+        float(generated.uniform_variance(1.0)),  # of nn.Linear(1, d_head) without bias
         "variance of query and key entries at the start",
         above=0,
         metavar="VAR",

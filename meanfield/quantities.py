@@ -28,6 +28,11 @@ class Quantity:
     symbol: str = ""
     color: str = BLACK
 
+    @property
+    def attributes(self) -> dict[str, str]:
+        """What a labelled array says of itself."""
+        return {"long_name": self.says, "units": self.unit, "equations": self.equations}
+
 
 QUANTITIES: dict[str, Quantity] = {
     "epoch": Quantity(

@@ -38,9 +38,8 @@ BAND = "#ECECEC"
 SEQUENTIAL, LIGHTEST = "viridis", 0.88  # beyond it, too light for a line on white
 SOLID, DASHED, DOTTED, DASHDOT = "-", (0, (5, 1.5)), (0, (1, 1)), (0, (5, 1.5, 1, 1.5))
 
-# An order parameter or accuracy has one colour everywhere, a closure one dash.
+# An order parameter or accuracy has one colour everywhere.
 COLORS = {name: each.color for name, each in QUANTITIES.items()}
-DASHES: dict[str, Any] = {"linear": SOLID, "quadratic": DASHED}
 
 STYLE = {
     "font.size": 9.0,

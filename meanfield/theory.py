@@ -10,13 +10,12 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
-from scipy.special import expit, logit
+from scipy.special import expit
 
 from meanfield import generated
-from meanfield.attention import closures, planes
+from meanfield.attention import closures
 from meanfield.attention.closures import ClosedAttention, Closure
 from meanfield.attention.softmax import SoftmaxAttention
-from meanfield.attention.typical import followable_planes, typical_heads
 from meanfield.checks import boolean, nonnegative, one_of, option
 from meanfield.dynamics import Attention, Descent, Loss, Model
 from meanfield.errors import ParameterError
@@ -29,7 +28,6 @@ from meanfield.parameters import Parameters
 from meanfield.start import Start
 from meanfield.training import Training
 
-DEFAULT = "spectral+fluctuations"
 LOGIC = ("Q", "S", "C")  # what every theory reads of a start
 
 
@@ -37,11 +35,10 @@ LOGIC = ("Q", "S", "C")  # what every theory reads of a start
 class AttentionPart:
     """One way to have attention.
 
-    says: for people. build(parameters, start): the attention. reads: of a start, ``needs`` of it
-    must be given. closure: the closure G(R), if it is one. equations: that it follows.
+    build(parameters, start): the attention. reads: of a start, of which ``needs`` must be given.
+    equations: that it follows. closure: the closure G(R), if it is one.
     """
 
-    says: str
     build: Callable[[Parameters, Start], Attention]
     reads: tuple[str, ...]
     equations: str
@@ -57,7 +54,6 @@ class LossPart:
     logits are best read along it.
     """
 
-    says: str
     build: Callable[[Parameters, Start], Loss]
     reads: tuple[str, ...]
     in_steps: bool
@@ -72,7 +68,6 @@ class LogitsPart:
     early: why they are not to be trusted before the attention onset, or "".
     """
 
-    says: str
     build: Callable[[Parameters, Start, Family, Theory], Gaussian]
     reads: tuple[str, ...]
     early: str
@@ -80,54 +75,18 @@ class LogitsPart:
 
 def _closed(closure: Closure, equations: str) -> AttentionPart:
     def build(parameters: Parameters, start: Start) -> Attention:
-        rate = closures.rate(closure, parameters)
-        return ClosedAttention(closure, rate, float(logit(start.R)), parameters.T)
+        return ClosedAttention.of(closure, parameters, start.R)
 
-    says = f"the {closure.name} closure of R"
-    return AttentionPart(says, build, ("R",), equations, closure=closure)
-
-
-def _typical(parameters: Parameters, start: Start) -> Attention:
-    rope = followable_planes(parameters)
-    heads, _ = typical_heads(rope, parameters)
-    return _softmax(parameters, rope, heads)
-
-
-def _of_seeds(parameters: Parameters, start: Start) -> Attention:
-    return _softmax(parameters, followable_planes(parameters), planes.heads(start.q, start.k))
-
-
-def _softmax(parameters: Parameters, rope: planes.Planes, heads: planes.Heads) -> Attention:
-    gamma = closures.rate(closures.LINEAR, parameters)
-    return SoftmaxAttention(rope, heads, parameters.qk_variance, gamma)
-
-
-def _mean_field(parameters: Parameters, start: Start) -> Loss:
-    return MeanField(N=float(parameters.N), K=float(parameters.K), C=start.C)
-
-
-def _second_order(parameters: Parameters, start: Start) -> Loss:
-    p = parameters
-    known = {"Q": start.Q, "S": start.S, "C": start.C, "overlap": start.overlap}
-    return SecondOrder(N=float(p.N), K=float(p.K), T=p.T, w_variance=p.w_variance, **known)
-
-
-def _gaussian(p: Parameters, start: Start, logic: Family, theory: Theory) -> Gaussian:
-    return Gaussian(logic=logic, C=start.C, T=p.T, w_variance=p.w_variance)
+    return AttentionPart(build, ("R",), equations, closure=closure)
 
 
 def _constant(p: Parameters, start: Start, logic: Family, theory: Theory) -> Gaussian:
-    moving = _gaussian(p, start, logic, theory)
-    initial = map(float, moving.deviations(start.R, start.Q, start.S))
-    sigma_c, sigma_o = (
-        at_start if given is None else given
-        for at_start, given in zip(initial, (theory.sigma_c, theory.sigma_o), strict=True)
-    )
-    return Constant(**vars(moving), sigma_c=sigma_c, sigma_o=sigma_o)
+    moving = Gaussian.of(p, start, logic)
+    return Constant.at(moving, start, theory.sigma_c, theory.sigma_o)
 
 
 def _sampled(p: Parameters, start: Start, logic: Family, theory: Theory) -> Gaussian:
-    moving = _gaussian(p, start, logic, theory)
+    moving = Gaussian.of(p, start, logic)
     return Sampled(**vars(moving), parameters=p, permutations=start.permutations)
 
 
@@ -135,23 +94,21 @@ ATTENTIONS = {
     "linear": _closed(closures.LINEAR, "(15), (71a), (X2b), (X3)"),
     "quadratic": _closed(closures.QUADRATIC, "(15), (71b), (X2c), (X3)"),
     "spectral": AttentionPart(
-        "the softmax attention of a typical seed", _typical, (), "(15), (X5)"
+        lambda parameters, _: SoftmaxAttention.of_typical_seed(parameters),
+        (),
+        "(15), (X5)",
     ),
     "per-seed": AttentionPart(
-        "the softmax attention of one seed",
-        _of_seeds,
+        lambda parameters, start: SoftmaxAttention.of_seeds(parameters, start.q, start.k),
         ("q", "k"),
         "(15), (X5)",
         needs=("q", "k"),
     ),
 }
 LOSSES = {
-    "mean-field": LossPart(
-        "the loss of the mean logits", _mean_field, (), in_steps=True, best_logits="gaussian"
-    ),
+    "mean-field": LossPart(MeanField.of, (), in_steps=True, best_logits="gaussian"),
     "fluctuations": LossPart(
-        "with the fluctuations of the logits to second order",
-        _second_order,
+        SecondOrder.of,
         ("overlap", "permutations"),
         in_steps=False,
         best_logits="sampled",
@@ -160,30 +117,32 @@ LOSSES = {
 }
 LOGITS = {
     "gaussian": LogitsPart(
-        "Gaussian, with the variances of the solution",
-        _gaussian,
+        lambda p, start, logic, _: Gaussian.of(p, start, logic),
         (),
         early="few actions: the wrong logits are not independent Gaussians",
     ),
     "constant": LogitsPart(
-        "Gaussian, with constant variances",
         _constant,
         (),
         early="constant variances leave out the spread that training adds",
     ),
-    "sampled": LogitsPart("drawn along the solution", _sampled, ("overlap", "permutations"), ""),
+    "sampled": LogitsPart(_sampled, ("overlap", "permutations"), ""),
 }
 PLAIN = "mean-field"  # the loss that a name need not mention
 ALIASES = {"theory": "gaussian"}  # of logits: what the option --variances calls them
 # From the paper's closed equations to the best of today, a step at a time.
+DEFAULT = "spectral+fluctuations"  # the best that needs no seed
+BEST = "per-seed+fluctuations"
+PAPER = "linear"  # the paper's closed equations
 LADDER = (
-    "linear",
+    PAPER,
     "quadratic",
     "spectral",
-    "spectral+fluctuations",
+    DEFAULT,
     "per-seed",
-    "per-seed+fluctuations",
+    BEST,
 )
+CLOSURES = {name: part.closure for name, part in ATTENTIONS.items() if part.closure is not None}
 # What of a training the theories are about; anything else is refused.
 COVERED = {"optimizer": "sgd", "weight_decay": 0.0, "fix_embedding": True, "d_embed": 1}
 
@@ -205,7 +164,7 @@ class OwnClosure:
                 f"the closure {self.text} is known as text only: give its SymPy expression again"
             )
         closure = closures.from_expression(self.expression, parameters)
-        return ClosedAttention(closure, 1.0, float(logit(start.R)), parameters.T)
+        return ClosedAttention.of(closure, parameters, start.R)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -295,8 +254,7 @@ class Theory:
     def part(self) -> AttentionPart:
         """What its attention is."""
         if isinstance(self.attention, OwnClosure):
-            says = f"the closure G = {self.attention.text}"
-            return AttentionPart(says, self.attention.build, ("R",), "(15)")
+            return AttentionPart(self.attention.build, ("R",), "(15)")
         return ATTENTIONS[self.attention]
 
     @property
@@ -329,6 +287,10 @@ class Theory:
         """The fields of a Start that it uses."""
         used = {*self.part.reads, *LOGIC, *LOSSES[self.loss].reads, *LOGITS[self.logits].reads}
         return tuple(each.name for each in fields(Start) if each.name in used)
+
+    def of_each_seed(self) -> Theory:
+        """Return the same theory for single seeds, from the query and key of each."""
+        return replace(self, attention="per-seed")
 
     def with_best_logits(self) -> Theory:
         """Return the theory with its logits read in the best way there is, however slow."""
@@ -373,7 +335,7 @@ class Theory:
     def model(self, parameters: Parameters, start: Start) -> Model:
         """Return the equations from a resolved start, whose numbers may be arrays over seeds."""
         p = parameters
-        logic = Family(N=float(p.N), K=float(p.K), Q=start.Q, S=start.S, overlap=start.overlap)
+        logic = Family.of(p, start)
         descent = Descent(LOSSES[self.loss].build(p, start), logic, self.pace(p))
         return Model(p, self.part.build(p, start), descent, self.steps)
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from meanfield.attention.planes import planes
 from meanfield.parameters import Parameters
-from simulate.task import Task
+from simulate.task import Sequences, Task, indices
 
 
 class Transformer(nn.Module):
@@ -101,6 +101,12 @@ class Transformer(nn.Module):
         by_offset = table(outer(q1, k1) + outer(q2, k2), outer(q2, k1) - outer(q1, k2))
         u = torch.einsum("bntx,btjxy,bnjy->bntj", own, by_offset[:, self.offset], past)
         return torch.softmax(u, -1)
+
+
+def attention_of(model: Transformer, data: Sequences) -> Tensor:
+    """Return the attention of every sequence under learned embeddings, (B, n, T, T)."""
+    actions, states = (indices(each, model.W.device) for each in (data.actions, data.states))
+    return model.attention_of(actions, states[..., :-1])
 
 
 def products(q: Tensor, k: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import mpmath
 import sympy as sp
 
-from derivations.equation import Kind, Step, check, equation, require
+from derivations.equation import Kind, Step, check, equation, require, shown
 from derivations.paper.attention_closures import linear_closure, quadratic_closure
 from derivations.paper.dynamics import (
     BEYOND,
@@ -51,6 +51,7 @@ odds, odds_0 = sp.symbols("y y_0", positive=True)  # R/(1 - R)
 # --- first integrals (X2) ------------------------------------------------------------------------
 
 
+@shown("Integral((N - 1)/(N**2*(K - 1))*(R_prime/G(R_prime)), (R_prime, R_0, R))")
 @equation(
     "X2a",
     "First integral",
@@ -70,15 +71,22 @@ def first_integral(
 def integrate_closure(
     first_integral: sp.Eq, closure: sp.Eq, own_rate: sp.Symbol, rate_constant: sp.Eq
 ) -> sp.Eq:
-    """kappa (U^2 - U_0^2)/2 as a function of R and R_0 for a given closure."""
+    """(X2a) times kappa, its integral carried out for a given closure."""
     (integral,) = first_integral.rhs.atoms(sp.Integral)
+    ((_, low, high),) = integral.limits
     integrand = integral.function.subs(shape(dummy), closure.rhs.subs(R, dummy))
     scale = rate_constant.rhs.subs(rate, own_rate)
     primitive = sp.integrate(sp.factor(integrand * scale), dummy)
     primitive = primitive.subs(sp.log(dummy - 1), sp.log(1 - dummy))  # R < 1: the real branch
-    return sp.Eq(kappa * first_integral.lhs, primitive.subs(dummy, R) - primitive.subs(dummy, R_0))
+    passed = primitive.subs(dummy, high) - primitive.subs(dummy, low)
+    whole = sp.Symbol("whole")  # the integral, to be put in its place
+    beside, share = sp.Poly(first_integral.rhs.xreplace({integral: whole}), whole).all_coeffs()[
+        ::-1
+    ]
+    return sp.Eq(kappa * first_integral.lhs, scale * beside + share * passed)
 
 
+@shown("(1 - R_0)*exp(-kappa*(U**2 - U_0**2)/2)")
 @equation(
     "X2b",
     "Attention by the gap, linear closure",
@@ -96,6 +104,7 @@ def linear_retrieval_by_gap(
     yield "Solve for the attention still missing", sp.Eq(1 - R, sp.simplify(solved[0]))
 
 
+@shown("LambertW(y_0*exp(y_0 + kappa*(U**2 - U_0**2)/2))")
 @equation(
     "X2c",
     "Attention by the gap, quadratic closure",
@@ -141,11 +150,13 @@ def total_by_gap(gap_in_internal_time: sp.Eq, total_in_internal_time: sp.Eq) -> 
     )
 
 
+@shown("(N*(V/K + (1 - 1/K)*R*U) - C)/(N - 1)")
 @equation("X3b", "Margin by the gap", status=BEYOND, follows_from=(margin, right_logit_in_gap))
 def margin_by_gap(margin: sp.Eq, right_logit_in_gap: sp.Eq) -> Iterator[Step]:
     yield "Insert (X1e) into the margin", sp.Eq(Delta, margin.rhs.subs(y_c, right_logit_in_gap.rhs))
 
 
+@shown("Integral(N*K/R(U_prime)*(1 + exp(Delta(U_prime))/(N - 1)), (U_prime, U_0, U))")
 @equation(
     "X3c", "Time by the gap", status=BEYOND, follows_from=(gap_in_internal_time, error_signal)
 )
@@ -163,6 +174,7 @@ def time_by_gap(gap_in_internal_time: sp.Eq, error_signal: sp.Eq) -> Iterator[St
 order = sp.Symbol("n", integer=True, positive=True)  # order of a geometric series
 
 
+@shown("V_0 + U + Sum((1 - R_0)**n*sqrt(pi/(2*kappa*n))*erf(U*sqrt(kappa*n/2)), (n, 1, oo))")
 @equation(
     "X3d",
     "Total by the gap, linear closure",
@@ -174,7 +186,10 @@ def linear_total_by_gap(total_by_gap: sp.Eq, linear_retrieval_by_gap: sp.Eq) -> 
     yield "Start without a gap", sp.Eq(1 - R, missing)
     (integral,) = total_by_gap.rhs.atoms(sp.Integral)
     require(integral.function == 1 / R_of(gap_passed), "the integrand is not 1/R")
-    beside = total_by_gap.rhs - integral
+    require(integral.limits == ((gap_passed, U_0, U),), "the way is not from U_0 to U")
+    powers = sp.Sum(missing_0**order, (order, 1, sp.oo))
+    geometric = powers.doit().args[0][0]  # the branch of a sum that converges
+    require(sp.simplify(1 + geometric - 1 / (1 - missing_0)) == 0, "1/R is not this series")
     length = sp.Symbol("U", positive=True)
     term = sp.integrate(sp.exp(-order * kappa * gap_passed**2 / 2), (gap_passed, 0, length))
     require(
@@ -187,9 +202,13 @@ def linear_total_by_gap(total_by_gap: sp.Eq, linear_retrieval_by_gap: sp.Eq) -> 
     )
     yield "1/R is a geometric series in 1 - R, each term a Gaussian in U", term
     series = sp.Sum((1 - R_0) ** order * sp.simplify(term.subs(length, U)), (order, 1, sp.oo))
-    yield "Integrate term by term", sp.Eq(V, beside + U + series)
+    yield (
+        "Integrate term by term; the first term, 1, gives U",
+        sp.Eq(V, total_by_gap.rhs.xreplace({integral: U + series})),
+    )
 
 
+@shown("sqrt(U_0**2 + 2/kappa*log(2*(1 - R_0)))")
 @equation(
     "X3e",
     "Gap at the onset, linear closure",
@@ -205,6 +224,7 @@ def linear_onset_gap(linear_retrieval_by_gap: sp.Eq) -> Iterator[Step]:
     yield "Solve for the gap", sp.Eq(U, sp.sqrt(in_missing.subs(missing_0, 1 - R_0)))
 
 
+@shown("sqrt(U_0**2 + 2/kappa*(2 - 1/(1 - R_0) + log((1 - R_0)/R_0)))")
 @equation(
     "X3f",
     "Gap at the onset, quadratic closure",
@@ -223,6 +243,7 @@ def quadratic_onset_gap(
     yield "Solve for the gap", sp.Eq(U, sp.sqrt(sp.expand(square).subs(level, half.rhs)))
 
 
+@shown("N**2/(N - 1)*K*(V - V_0)")
 @equation(
     "X3g",
     "Time while the margin is small",
@@ -237,26 +258,30 @@ def early_time(total_in_internal_time: sp.Eq, error_signal: sp.Eq) -> Iterator[S
     yield "The onset is at V of (X3d) for U of (X3e)", sp.Eq(t, slope * (V - V_0))
 
 
+@shown("V_0/K + 1/K*sqrt(pi/(2*kappa))*polylog(1/2, 1 - R_0)")
 @equation("X3h", "Plateau of S, linear closure", status=BEYOND, follows_from=(linear_total_by_gap,))
 def linear_plateau(linear_total_by_gap: sp.Eq) -> Iterator[Step]:
-    surplus = linear_total_by_gap.rhs - V_0 - U
-    yield "S = (V - U)/K: what V gains over U", surplus
-    term = sp.limit(
-        surplus.function.subs(U, sp.Symbol("U", positive=True)),
-        sp.Symbol("U", positive=True),
-        sp.oo,
+    surplus = linear_total_by_gap.rhs - U
+    yield "K S = V - U: what V has over U", surplus
+    (series,) = surplus.atoms(sp.Sum)
+    far = sp.Symbol("U", positive=True)
+    term = sp.limit(series.function.subs(U, far), far, sp.oo)
+    yield (
+        "Once attention has locked on, U grows without bound",
+        sp.Sum(sp.simplify(term), *series.limits),
     )
-    series = sp.Sum(sp.simplify(term), (order, 1, sp.oo))
-    yield "Once attention has locked on, U grows without bound", series
     constant, power = term.as_independent(order, as_Add=False)
     require(
-        sp.simplify(power - (1 - R_0) ** order / sp.sqrt(order)) == 0,
+        sp.simplify(power - (1 - R_0) ** order / sp.sqrt(order)) == 0
+        and series.limits == ((order, 1, sp.oo),),
         "the series is not a polylogarithm",
     )
-    plateau = V_0 / K + constant * sp.polylog(sp.Rational(1, 2), 1 - R_0) / K
-    yield "A polylogarithm of order 1/2", sp.Eq(S, plateau)
+    lasting = surplus.xreplace({series: constant * sp.polylog(sp.Rational(1, 2), 1 - R_0)})
+    require(not lasting.has(U), "S keeps growing with U")
+    yield "A polylogarithm of order 1/2", sp.Eq(S, sp.expand(lasting / K))
 
 
+@shown("-sqrt(-2/kappa*log(1 - R_0))")
 @equation(
     "X3i",
     "Basin of attraction, linear closure",
@@ -273,6 +298,7 @@ def linear_basin(linear_retrieval_by_gap: sp.Eq) -> Iterator[Step]:
     yield "Solve for the start", sp.Eq(U_0, -sp.sqrt(in_missing))
 
 
+@shown("LambertW(y_0*exp(y_0 - kappa*U_0**2/2))")
 @equation(
     "X3j",
     "No basin, quadratic closure",
@@ -287,6 +313,7 @@ def quadratic_minimum(quadratic_retrieval_by_gap: sp.Eq) -> Iterator[Step]:
     )
 
 
+@shown("t_0 + N*K*Q + K*exp((N*Q - C)/(N - 1))")
 @equation(
     "X3k",
     "Late law",
@@ -354,6 +381,13 @@ def gap_of(point: dict) -> float:
     return point[Q] - point[S]
 
 
+def grid(integral: sp.Integral, at: dict, points: int = 801) -> list[float]:
+    """``points`` numbers, evenly spaced, over the limits of ``integral`` at the values ``at``."""
+    ((_, *limits),) = integral.limits
+    low, high = (float(limit.subs(at)) for limit in limits)
+    return [low + (high - low) * count / (points - 1) for count in range(points)]
+
+
 def simpson(values: list[float], width: float) -> float:
     """Return the integral of an odd number of values, ``width`` apart, by Simpson's rule."""
     odd, even = math.fsum(values[1:-1:2]), math.fsum(values[2:-1:2])
@@ -412,30 +446,31 @@ def exact_solution(
         logit = (here[R] + (1 - here[R]) / K0) * here[Q] + (1 - here[R]) * (1 - 1 / K0) * here[S]
         worst = max(worst, abs(float(right_logit.rhs.subs(at).subs(SIZES)) - logit))
     end = curve[-1]
-    points, width = 400, (gap_of(end) - gap_of(begin)) / 400
-    total_integral, time_integral = (law.rhs.atoms(sp.Integral) for law in (total_law, time_law))
-    (inverse_R,), (pace,) = (
-        [i.function for i in found] for found in (total_integral, time_integral)
+    at_end = {**start, U: gap_of(end)}
+    (total_integral,), (time_integral,) = (
+        law.rhs.atoms(sp.Integral) for law in (total_law, time_law)
     )
-    gaps = [gap_of(begin) + width * q for q in range(points + 1)]
-    retrievals = [1 - missing(value) for value in gaps]
-    inverses = [float(inverse_R.subs(R_of(gap_passed), value)) for value in retrievals]
-    totals = [start[V_0]]
-    for q in range(points):
-        middle = 1 - missing(gaps[q] + width / 2)
-        middle = float(inverse_R.subs(R_of(gap_passed), middle))
-        totals.append(totals[-1] + width / 6 * (inverses[q] + 4 * middle + inverses[q + 1]))
-    claimed_total = float(
-        total_law.rhs.subs(total_integral.pop(), totals[-1] - start[V_0]).subs(start)
-    )
+    inverse = sp.lambdify(R_of(gap_passed), total_integral.function, "math")
+    gaps = grid(total_integral, at_end)
+    gained = simpson([inverse(1 - missing(value)) for value in gaps], gaps[1] - gaps[0])
+    claimed_total = float(total_law.rhs.xreplace({total_integral: sp.Float(gained)}).subs(start))
     worst = max(worst, abs(claimed_total - end[Q] - (K0 - 1) * end[S]))
-    pace_of = sp.lambdify((R_of(gap_passed), margin_of(gap_passed)), pace.subs(SIZES), "math")
+    gaps = grid(time_integral, at_end)
+    width = gaps[1] - gaps[0]
+    totals = [start[V_0]]  # at every second gap
+    for first in range(0, len(gaps) - 2, 2):
+        panel = [1 / (1 - missing(value)) for value in gaps[first : first + 3]]
+        totals.append(totals[-1] + simpson(panel, width))
+    pace_of = sp.lambdify(
+        (R_of(gap_passed), margin_of(gap_passed)), time_integral.function.subs(SIZES), "math"
+    )
     lead = sp.lambdify((R, U, V), margin_law.rhs.subs(SIZES).subs(C, START[C]), "math")
     paces = [
-        pace_of(retrieval, lead(retrieval, gap_value, total_value))
-        for retrieval, gap_value, total_value in zip(retrievals, gaps, totals, strict=True)
+        pace_of(1 - missing(value), lead(1 - missing(value), value, total))
+        for value, total in zip(gaps[::2], totals, strict=True)
     ]
-    claimed_time = float(time_law.rhs.subs(time_integral.pop(), simpson(paces, width)))
+    passed = sp.Float(simpson(paces, 2 * width))
+    claimed_time = float(time_law.rhs.xreplace({time_integral: passed}))
     worst = max(worst, abs(claimed_time - end[t]) / end[t])
     require(worst < 1e-6, f"deviation {worst:.1e}")
     return f"R from {begin[R]} to {end[R]:.3f}; largest deviation {worst:.0e}"
@@ -453,11 +488,13 @@ def first_integral_along_flow(first_integral: sp.Eq) -> str:
     begin, *_, end = solved(flow, SIZES, START, end=60.0, steps=3000)
     (integral,) = first_integral.rhs.atoms(sp.Integral)
     integrand = integral.function.replace(shape, lambda value: unusual.subs(R, value)).subs(SIZES)
-    factor = float(first_integral.rhs.subs(integral, 1))
-    passed = mpmath.quad(sp.lambdify(dummy, integrand, modules="mpmath"), [begin[R], end[R]])
+    ((_, *limits),) = integral.limits
+    ends = [float(limit.subs({R: end[R], R_0: begin[R]})) for limit in limits]
+    passed = mpmath.quad(sp.lambdify(dummy, integrand, modules="mpmath"), ends)
+    right = float(first_integral.rhs.xreplace({integral: sp.Float(passed)}))
     left = float(first_integral.lhs.subs({U: gap_of(end), U_0: gap_of(begin)}))
-    gap = abs(float(factor * passed) - left)
-    require(gap < 1e-8, f"{factor * passed} instead of {left}")
+    gap = abs(right - left)
+    require(gap < 1e-8, f"{right} instead of {left}")
     return f"R from {begin[R]} to {end[R]:.3f}; deviation {gap:.0e}"
 
 
@@ -480,6 +517,7 @@ def exact_solution_quadratic(
     for point in curve[::300]:
         odds = float(retrieval_law.rhs.subs(start).subs(U, gap_of(point)))
         worst = max(worst, abs(odds / (1 + odds) - point[R]))
+    require(curve[-1][R] > 0.5, f"R ends at {curve[-1][R]}")
     before, after = next(pair for pair in itertools.pairwise(curve) if pair[1][R] > 0.5)
     share = (0.5 - before[R]) / (after[R] - before[R])
     crossing = gap_of(before) + share * (gap_of(after) - gap_of(before))
@@ -502,16 +540,21 @@ def quadrature_along_curve(total_law: sp.Eq, onset: sp.Eq, plateau: sp.Eq) -> st
         return (1 - R_start) * mpmath.exp(-kappa_value * gap**2 / 2)
 
     given = {kappa: kappa_value, R_0: R_start, V_0: 0.3, K: K_value, U_0: 0}
-    series = total_law.rhs.atoms(sp.Sum).pop()
+    (series,) = total_law.rhs.atoms(sp.Sum)
+    ((_, first, last),) = series.limits
+    require(last == sp.oo, f"the series ends at {last}")
     worst = 0.0
     for gap in (0.2, 0.9, 2.5):
         terms = sp.lambdify(order, series.function.subs({**given, U: gap}), modules="mpmath")
-        total = total_law.rhs.xreplace({series: sp.Float(mpmath.fsum(map(terms, range(1, 200))))})
+        summed = sp.Float(mpmath.fsum(map(terms, range(int(first), 200))))
+        total = total_law.rhs.xreplace({series: summed})
         exact = 0.3 + mpmath.quad(lambda value: 1 / (1 - missing(value)), [0, gap])
         worst = max(worst, abs(float(total.subs({**given, U: gap}) - exact)))
-    onset_gap = float(onset.rhs.subs(given))
-    require(onset_gap > 0, f"the onset is at U = {onset_gap}")
-    worst = max(worst, abs(missing(onset_gap) - 0.5))
+    for gap_at_start in (0, 0.4):
+        onset_gap = sp.N(onset.rhs.subs({**given, U_0: gap_at_start}))
+        require(onset_gap.is_positive, f"the onset is at U = {onset_gap}")
+        there = missing(float(onset_gap)) * mpmath.exp(kappa_value * gap_at_start**2 / 2)
+        worst = max(worst, abs(there - 0.5))
     tail = mpmath.quad(lambda value: missing(value) / (1 - missing(value)), [0, 1, 3, 8])
     worst = max(worst, abs(float(plateau.rhs.subs(given).evalf()) - (0.3 + tail) / K_value))
     require(worst < 1e-12, f"deviation {worst}")
@@ -519,16 +562,16 @@ def quadrature_along_curve(total_law: sp.Eq, onset: sp.Eq, plateau: sp.Eq) -> st
 
 
 def internal_flow(
-    R_start: float, U_start: float, power: int, *, until: float = math.inf
+    R_start: float, U_start: float, power: int, kappa_value: float, *, until: float = math.inf
 ) -> tuple[float, float]:
-    """Follow R' = U G(R), U' = R with G = (R (1-R))^power until U passes ``until`` or R settles.
+    """Follow R' = kappa U (R (1-R))^power, U' = R until U passes ``until`` or R settles.
 
-    Returns R and U; kappa is 1.
+    Returns R and U.
     """
-    point, h = (R_start, U_start), 1e-3
+    point, h = (R_start, U_start), 1e-3 / math.sqrt(kappa_value)
 
     def slope(R_now: float, U_now: float) -> tuple[float, float]:
-        return U_now * (R_now * (1 - R_now)) ** power, R_now
+        return kappa_value * U_now * (R_now * (1 - R_now)) ** power, R_now
 
     while 1e-6 < point[0] < 1 - 1e-6 and point[1] < until:
         first = slope(*point)
@@ -539,10 +582,13 @@ def internal_flow(
 
 @check(linear_basin, kind=Kind.NUMERIC, says="flows started 5 % inside and 5 % outside the basin")
 def basin_by_flow(linear_basin: sp.Eq) -> str:
-    threshold = float(linear_basin.rhs.subs({kappa: 1, R_0: 0.25}))
-    ends = [internal_flow(0.25, factor * threshold, 1)[0] for factor in (0.95, 1.05)]
-    require(ends[0] > 0.99 and ends[1] < 0.01, f"R ends at {ends} around U_0 = {threshold}")
-    return f"around U_0 = {threshold:.3f} R ends at {ends[0]:.3f} and {ends[1]:.3f}"
+    for kappa_value in (1.0, 3.7):
+        threshold = sp.N(linear_basin.rhs.subs({kappa: kappa_value, R_0: 0.25}))
+        require(threshold.is_negative, f"the basin ends at U_0 = {threshold}")
+        starts = [factor * float(threshold) for factor in (0.95, 1.05)]
+        ends = [internal_flow(0.25, start, 1, kappa_value)[0] for start in starts]
+        require(ends[0] > 0.99 and ends[1] < 0.01, f"R ends at {ends} around U_0 = {threshold}")
+    return f"kappa = 1 and 3.7: around U_0 = {threshold:.3f} R ends at {ends[0]:.3f}, {ends[1]:.3f}"
 
 
 @check(
@@ -551,11 +597,14 @@ def basin_by_flow(linear_basin: sp.Eq) -> str:
     says="a flow started far outside the linear closure's basin",
 )
 def minimum_by_flow(quadratic_minimum: sp.Eq) -> str:
-    R_low, gap = internal_flow(0.25, -1.5, 2, until=0.0)
-    given = {kappa: 1, U_0: -1.5, odds_0: sp.Rational(1, 3)}
-    claimed, found = float(quadratic_minimum.rhs.subs(given)), R_low / (1 - R_low)
-    require(abs(claimed - found) < 1e-5, f"odds {found} instead of {claimed} at U = {gap}")
-    return f"odds {found:.6f}, deviation {abs(claimed - found):.0e}"
+    said = []
+    for kappa_value, R_start in ((1.0, 0.25), (2.6, 0.4)):
+        R_low, gap = internal_flow(R_start, -1.5, 2, kappa_value, until=0.0)
+        given = {kappa: kappa_value, U_0: -1.5, odds_0: R_start / (1 - R_start)}
+        claimed, found = float(quadratic_minimum.rhs.subs(given)), R_low / (1 - R_low)
+        require(abs(claimed - found) < 1e-5, f"odds {found} instead of {claimed} at U = {gap}")
+        said.append(f"odds {found:.6f}, deviation {abs(claimed - found):.0e}")
+    return "; ".join(said)
 
 
 @check(
@@ -568,8 +617,9 @@ def early_and_late_rates(early_time: sp.Eq, late_law: sp.Eq) -> str:
     N0, K0, C0 = 5, 3, sp.Rational(2, 5)
     sizes = {N: N0, K: K0, C: C0, sp.Symbol("t_0", real=True): 0, V_0: sp.Rational(1, 3)}
     guessing = sp.Rational(N0 - 1, N0)
-    per_total = early_time.rhs.subs(sizes).subs(V, sp.Rational(4, 3))
-    require(per_total == K0 * N0 / guessing, f"{per_total} per unit of V while guessing")
+    for gained in (sp.Rational(3, 4), sp.Rational(5, 2)):
+        passed = early_time.rhs.subs(sizes).subs(V, sizes[V_0] + gained)
+        require(passed == gained * K0 * N0 / guessing, f"{passed} while V grows by {gained}")
     at, h = sp.Float("2.3", 40), sp.Float(10, 40) ** -12
     ends = [late_law.rhs.subs(sizes).subs(Q, at + side * h) for side in (1, -1)]
     others = (C0 - at) / (N0 - 1)

@@ -159,19 +159,26 @@ def numbers(
     """Evaluate ``expr`` exactly, sums carried out term by term.
 
     values: sizes and free indices.  arrays: index tuple -> value, for every base; a value may
-    hold entries itself.
+    hold entries itself.  Raises ValueError for an index or a bound that is no integer.
     """
     if isinstance(expr, sp.Indexed):
-        indices = (numbers(index, values, arrays) for index in expr.indices)
-        return numbers(sp.sympify(arrays[expr.base][tuple(map(int, indices))]), values, arrays)
+        indices = tuple(whole(numbers(index, values, arrays)) for index in expr.indices)
+        return numbers(sp.sympify(arrays[expr.base][indices]), values, arrays)
     if isinstance(expr, sp.Symbol):
         return sp.sympify(values.get(expr, expr))
     if isinstance(expr, sp.Sum):
         (index, low, high), *outer = expr.limits[::-1]
         inner = sp.Sum(expr.function, *outer[::-1]) if outer else expr.function
-        first, last = (int(numbers(bound, values, arrays)) for bound in (low, high))
+        first, last = (whole(numbers(bound, values, arrays)) for bound in (low, high))
         terms = (numbers(inner, {**values, index: q}, arrays) for q in range(first, last + 1))
         return sp.Add(*terms)
     if not expr.args:
         return expr
     return expr.func(*(numbers(argument, values, arrays) for argument in expr.args))
+
+
+def whole(number: sp.Expr) -> int:
+    """``number`` as an index; ValueError unless it is an integer."""
+    if not number.is_integer:
+        raise ValueError(f"{number} is no index: it must be an integer")
+    return int(number)

@@ -6,13 +6,22 @@ RoPE plane r consists of the entries r and r + d/2 of a query or key; a block of
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
 import sympy as sp
 from sympy.simplify.fu import TR8
 
-from derivations.equation import Kind, Status, Step, check, equation, require, tested_with_torch
+from derivations.equation import (
+    Kind,
+    Status,
+    Step,
+    check,
+    equation,
+    require,
+    shown,
+    tested_with_torch,
+)
 from derivations.models.rotary_head import (
     STEP,
     Head,
@@ -23,13 +32,11 @@ from derivations.models.rotary_head import (
     mp,
     random_heads,
 )  # fmt: skip
-from derivations.models.sums import contract, numbers
+from derivations.models.sums import contract, expand_sums, numbers
 from derivations.paper.definitions import attention, retrieval
-from derivations.paper.logits import margin, mean_correct_logit
-from derivations.paper.loss import attention_drive, mean_field_loss
+from derivations.paper.loss import attention_drive
 from derivations.symbols import (
     A,
-    Delta,
     F,
     G,
     K,
@@ -50,7 +57,6 @@ from derivations.symbols import (
     r,
     t,
     u,
-    y_c,
 )  # fmt: skip
 
 delta = sp.KroneckerDelta
@@ -61,6 +67,7 @@ key = sp.IndexedBase("k", real=True)  # key[r]: the key weights
 turned_query = sp.IndexedBase(r"\tilde{q}", real=True)  # turned_query[p, r]: after RoPE at p
 turned_key = sp.IndexedBase(r"\tilde{k}", real=True)
 rope_base = sp.Symbol("b", positive=True)  # RoPE base, called rope_theta in code
+other_row = sp.Symbol("i'", integer=True, positive=True)  # a second prediction position
 lag = sp.Symbol("m", integer=True, positive=True)  # distance of two positions, 1..T-1
 M_cos = sp.IndexedBase(r"M^{\cos}", real=True)  # block r of M is [[M_cos, -M_sin], [M_sin, M_cos]]
 M_sin = sp.IndexedBase(r"M^{\sin}", real=True)
@@ -104,18 +111,20 @@ def rope() -> Iterator[Step]:
     )
 
 
+@shown("b**(-2*r/d)")
 @equation(
     "5b",
     "RoPE frequencies",
     status=Status.DEFINITION,
-    note="The power law; the paper's alternative is the linear grid (5d). Nothing below depends on "
+    note="The power law; the paper's alternative is the linear grid (5f). Nothing below depends on "
     "the law.",
 )
 def frequencies() -> Iterator[Step]:
     yield "From 1 down to nearly 1/b", sp.Eq(omega[r], rope_base ** (-2 * r / d))
 
 
-@equation("5d", "RoPE frequencies on a linear grid", status=Status.DEFINITION)
+@shown("1 - (1 - 1/b)*(2*r/d)")
+@equation("5f", "RoPE frequencies on a linear grid", status=Status.DEFINITION)
 def linear_frequencies() -> Iterator[Step]:
     share = r / (d / 2)
     yield "Plane r of d/2 has gone this share of the way", share
@@ -179,6 +188,44 @@ def attention_logit(attention_logit_by_position: sp.Eq, rope_identity: sp.Eq) ->
     )
 
 
+@equation(
+    "5d",
+    "Teacher's attention logit",
+    follows_from=(attention_logit,),
+    note="In complex numbers the product of query and key in plane r is q_r k_r^*, with a phase "
+    "of -omega_r T: the key is the query turned by T positions.",
+)
+def teacher_attention_logit(attention_logit: sp.Eq) -> Iterator[Step]:
+    keys = rotation(omega[r] * T) * plane(query)
+    yield "Let the key be the query turned by T positions", sp.Eq(plane(key), keys)
+    (total,) = attention_logit.rhs.atoms(sp.Sum)
+    turned = total.function.xreplace(dict(zip(plane(key), keys, strict=True)))
+    summand = sp.factor(sp.expand(TR8(sp.expand(turned))))
+    yield (
+        "Every plane is largest at j = i - T",
+        sp.Eq(u[i, j], attention_logit.rhs / total * sp.Sum(summand, PLANES)),
+    )
+
+
+@equation(
+    "5e",
+    "Lead of the right action in the teacher's attention",
+    follows_from=(teacher_attention_logit,),
+    note="It grows with the square of the query, so that the attention comes as near to one-hot, "
+    "and R to 1, as one likes, unless a lag turns every plane by whole turns.",
+)
+def teacher_lead(teacher_attention_logit: sp.Eq) -> Iterator[Step]:
+    logit = teacher_attention_logit.rhs
+    (total,) = logit.atoms(sp.Sum)
+    summand = total.function.subs(j, i - T) - total.function
+    half = sp.factor(summand.replace(sp.cos, lambda angle: 1 - 2 * sp.sin(angle / 2) ** 2))
+    yield "No plane contributes less than 0", half
+    yield (
+        "In all",
+        sp.Eq(u[i, i - T] - u[i, j], logit / total * sp.Sum(half, *total.limits), evaluate=False),
+    )
+
+
 # --- gradient of R -------------------------------------------------------------------------------
 
 
@@ -187,14 +234,15 @@ def softmax_slope(attention: sp.Eq) -> Iterator[Step]:
     normaliser = sp.Sum(sp.exp(u[i, l]), (l, 1, T))
     Z = sp.Symbol("Z", positive=True)
     partner = sp.Symbol("l'", integer=True, positive=True)
-    slope = contract_each_sum(sp.diff(attention.rhs, u[i, partner]).subs(normaliser, Z))
+    slope = contract_each_sum(sp.diff(attention.rhs, u[other_row, partner]).subs(normaliser, Z))
     yield "Differentiate (4a), Z the normaliser", slope.xreplace({partner: l})
+    own_row = sp.expand(slope.xreplace({u[other_row, partner]: u[i, partner]}))
     in_attention = sp.expand(
-        slope.xreplace({sp.exp(u[i, q]): A[i, q] * Z for q in (j, partner)})
+        own_row.xreplace({sp.exp(u[i, q]): A[i, q] * Z for q in (j, partner)})
     ).xreplace({partner: l})
     yield (
-        "In terms of the attention itself",
-        sp.Eq(sp.Derivative(A[i, j], u[i, l]), sp.factor(in_attention)),
+        "In terms of the attention itself; a logit acts on its own row alone",
+        sp.Eq(sp.Derivative(A[i, j], u[other_row, l]), sp.factor(in_attention)),
     )
 
 
@@ -205,25 +253,27 @@ def contract_each_sum(expr: sp.Expr) -> sp.Expr:
 
 @equation("68", "Retrieval by attention logit", follows_from=(retrieval, softmax_slope))
 def retrieval_slope(retrieval: sp.Eq, softmax_slope: sp.Eq) -> Iterator[Step]:
-    summand = retrieval.rhs.atoms(sp.Sum).pop().function
-    share = retrieval.rhs / sp.Sum(summand, PREDICTORS)
-    yield "Row i of the attention is the only one with u_ij in it", share * summand
     column = sp.Symbol("j'", integer=True, positive=True)
-    slope = softmax_slope.rhs.xreplace({l: column}).xreplace({j: i - T}).xreplace({column: j})
-    yield "By (67)", sp.Eq(sp.Derivative(R, u[i, j]), share * slope)
+    letters = {i: other_row, other_row: i, j: other_row - T, l: column}
+    slope = softmax_slope.rhs.subs(letters, simultaneous=True).xreplace({column: j})
+    by_row = retrieval.rhs.xreplace({i: other_row}).xreplace({A[other_row, other_row - T]: slope})
+    yield "By (67) the slope of (8) in one logit is", by_row
+    yield "One row is left", sp.Eq(sp.Derivative(R, u[i, j]), sp.factor(contract(by_row)))
 
 
+@shown(
+    "1/T*Sum(A[i, i - T]*(nabla_u[i, i - T] - Sum(A[i, j]*nabla_u[i, j], (j, 1, T))), (i, T "
+    "+ 1, 2*T))"
+)
 @equation("62", "Gradient of the retrieval", follows_from=(retrieval_slope,))
 def retrieval_gradient(retrieval_slope: sp.Eq) -> Iterator[Step]:
-    chain = sp.Sum(retrieval_slope.rhs * grad_u[i, j], (j, 1, T))
-    yield "A weight acts through every logit: one row", chain
-    row = contract(chain)
+    chain = sp.Sum(retrieval_slope.rhs * grad_u[i, j], (j, 1, T), PREDICTORS)
+    yield "A weight acts through every logit", chain
     own = A[i, i - T] / T
-    bracket = sp.expand(row / own)
-    yield (
-        "All rows",
-        sp.Eq(grad_R, sp.Sum(A[i, i - T] * bracket, PREDICTORS) / T),
-    )
+    bracket = sp.expand(contract(sp.Sum(retrieval_slope.rhs * grad_u[i, j], (j, 1, T))) / own)
+    by_row = sp.Sum(A[i, i - T] * bracket, PREDICTORS) / T
+    require(expand_sums(by_row) == contract(chain), "the rows do not add up")
+    yield "Row by row", sp.Eq(grad_R, by_row)
 
 
 def slope_in_plane(quantity: sp.Expr, vector: sp.IndexedBase) -> sp.ImmutableMatrix:
@@ -231,7 +281,12 @@ def slope_in_plane(quantity: sp.Expr, vector: sp.IndexedBase) -> sp.ImmutableMat
     return plane(vector).applyfunc(lambda entry: sp.Derivative(quantity, entry))
 
 
-@equation("65", "Attention logit by query", follows_from=(attention_logit,))
+@equation(
+    "65",
+    "Attention logit by query",
+    follows_from=(attention_logit,),
+    note="Which of the four slopes the paper numbers (65), (66), (67) and (68) is a reading.",
+)
 def logit_by_query(attention_logit: sp.Eq) -> Iterator[Step]:
     yield from _logit_slope(attention_logit, query)
 
@@ -270,37 +325,36 @@ def weight_step() -> Iterator[Step]:
 
 @equation("60", "Retrieval under gradient flow", follows_from=(weight_step,))
 def retrieval_flow(weight_step: sp.Eq) -> Iterator[Step]:
-    q_t, k_t = (sp.Function(name)(r, t) for name in "qk")
-    R_t = sp.Function("R")(q_t, k_t)
-    chain = sp.diff(R_t, t)
-    yield "Chain rule for the two weights of entry r", chain
-    parts = []
-    for moving, vector in ((q_t, query), (k_t, key)):
-        move = weight_step.rhs.xreplace({weight: vector[r]})
-        yield "One epoch moves a weight by", move
-        per_time = move / eta
-        parts.append((sp.Derivative(moving, t), per_time))
-        parts.append((sp.Derivative(R_t, moving), sp.Derivative(R, vector[r])))
-    yield (
-        "and takes eta of training time: insert the quotient, sum over the entries",
-        sp.Eq(R_dot, sp.Sum(chain.subs(parts), ENTRIES)),
-    )
+    def chain_rule(entries: Iterable[sp.Expr]) -> sp.Expr:
+        weights = [(vector, e) for vector in (query, key) for e in entries]
+        moving = [sp.Function(vector.name)(e, t) for vector, e in weights]
+        R_t, parts = sp.Function("R")(*moving), {}
+        for (vector, e), function in zip(weights, moving, strict=True):
+            per_time = weight_step.rhs.xreplace({weight: vector[e]}) / eta
+            parts[sp.Derivative(function, t)] = per_time
+            parts[sp.Derivative(R_t, function)] = sp.Derivative(R, vector[e])
+        return sp.diff(R_t, t).xreplace(parts)
+
+    yield "One epoch takes eta of training time and moves a weight by", weight_step
+    summand = chain_rule([r])
+    yield "Chain rule for the two weights of entry r", summand
+    two_entries = sp.Add(*(summand.xreplace({r: e}) for e in (sp.Integer(0), sp.Integer(1))))
+    require(sp.expand(chain_rule([0, 1]) - two_entries) == 0, "the entries do not add up")
+    yield "Every entry adds its own", sp.Eq(R_dot, sp.Sum(summand, ENTRIES))
 
 
+@shown("-Derivative(L, R)*Sum(Derivative(R, q[r])**2 + Derivative(R, k[r])**2, (r, 0, d - 1))")
 @equation(
     "61",
     "Retrieval driven by the loss",
-    follows_from=(retrieval_flow, mean_field_loss, margin, mean_correct_logit),
-    note="In time t = eta * epoch. In units of NK eta epochs the right side gets a factor NK.",
+    follows_from=(retrieval_flow,),
+    note="Time is eta * epoch. The paper's unit is a reading: in units of NK eta epochs, the "
+    "likeliest, the right side gets a factor NK.",
 )
-def retrieval_drive(
-    retrieval_flow: sp.Eq, mean_field_loss: sp.Eq, margin: sp.Eq, mean_correct_logit: sp.Eq
-) -> Iterator[Step]:
-    lead = margin.rhs.subs(y_c, mean_correct_logit.rhs)
-    yield "The loss in the order parameters", mean_field_loss.rhs.subs(Delta, lead)
+def retrieval_drive(retrieval_flow: sp.Eq) -> Iterator[Step]:
     R_w = sp.Function("R")(weight)
     chain = sp.diff(sp.Function("L")(R_w), weight)
-    yield "Queries and keys enter the loss through R alone", chain
+    yield "Queries and keys enter the mean-field loss through R alone", chain
     through_R = {
         sp.Derivative(L, vector[r]): chain.subs(
             sp.Derivative(R_w, weight), sp.Derivative(R, vector[r])
@@ -326,12 +380,14 @@ def weight_flow(weight_step: sp.Eq) -> Iterator[Step]:
     yield "With the drive F = -dL/dR", sp.Eq(weight_dot, velocity.subs(named))
 
 
+@shown("Sum(Derivative(R, q[r])**2 + Derivative(R, k[r])**2, (r, 0, d - 1))")
 @equation("63", "Attention gradient G", status=Status.DEFINITION)
 def attention_gradient() -> Iterator[Step]:
     squares = sum(sp.Derivative(R, vector[r]) ** 2 for vector in (query, key))
     yield "Squared length of the gradient of R in all weights", sp.Eq(G, sp.Sum(squares, ENTRIES))
 
 
+@shown("g*(N/(N - 1))*((K - 1)/K)*(Q - S)*G")
 @equation(
     "64", "Retrieval dynamics", follows_from=(retrieval_drive, attention_gradient, attention_drive)
 )
@@ -458,6 +514,34 @@ def turned_one_by_one(rope_identity: sp.Eq, attention_logit: sp.Eq) -> str:
 
 
 @check(
+    teacher_attention_logit,
+    teacher_lead,
+    kind=Kind.NUMERIC,
+    says="every key its query turned by T: logits one by one, and R as the weights grow",
+)
+def teacher_realised(teacher_attention_logit: sp.Eq, teacher_lead: sp.Eq) -> str:
+    worst, missed = sp.Float(0), 0.0
+    for head in random_heads():
+        pairs = zip(head.q[: head.d // 2], head.q[head.d // 2 :], head.omega, strict=True)
+        keys = [mp.mpc(*pair) * mp.expj(w * head.T) for *pair, w in pairs]
+        key_weights = tuple(x.real for x in keys) + tuple(x.imag for x in keys)
+        teacher = replace(head, k=key_weights)
+        for row, column in positions(teacher):
+            sizes = {**teacher.sizes(), i: row, j: column}
+            measured = logit_at(row, column)(teacher)
+            claimed = numbers(teacher_attention_logit.rhs, sizes, weights_of(teacher))
+            worst = max(worst, close(claimed, measured, "logit"))
+            if column != row - head.T:
+                ahead = logit_at(row, row - head.T)(teacher) - measured
+                lead = numbers(teacher_lead.rhs, sizes, weights_of(teacher))
+                worst = max(worst, close(lead, ahead, "lead"))
+        large = {name: tuple(5 * x for x in getattr(teacher, name)) for name in ("q", "k")}
+        missed = max(missed, float(1 - replace(teacher, **large).retrieval()))
+    require(missed < 1e-4, f"R comes to 1 - {missed} only")
+    return f"largest deviation {sp.N(worst, 1)}; weights 5 times as large: 1 - R < {missed:.0e}"
+
+
+@check(
     logit_by_query,
     logit_by_key,
     kind=Kind.NUMERIC,
@@ -492,11 +576,17 @@ def softmax_differences(softmax_slope: sp.Eq, retrieval_slope: sp.Eq) -> str:
             claimed = numbers(retrieval_slope.rhs, sizes, weights_of(head))
             measured = (ahead.retrieval() - behind.retrieval()) / (2 * STEP)
             worst = max(worst, close(claimed, measured, "dR/du"))
-            for column in range(1, head.T + 1):
-                sizes = {**head.sizes(), i: row, j: column, l: moved}
+            for other, column in positions(head):
+                sizes = {**head.sizes(), i: other, j: column, other_row: row, l: moved}
                 claimed = numbers(softmax_slope.rhs, sizes, weights_of(head))
-                there = [side.attention()[row - head.T - 1][column - 1] for side in (ahead, behind)]
-                worst = max(worst, close(claimed, (there[0] - there[1]) / (2 * STEP), "dA/du"))
+                above, below = (
+                    side.attention()[other - head.T - 1][column - 1] for side in (ahead, behind)
+                )
+                measured = (above - below) / (2 * STEP)
+                if other == row:
+                    worst = max(worst, close(claimed, measured, "dA/du"))
+                else:
+                    require(claimed == measured == 0, f"row {other} feels row {row}: {claimed}")
     return f"every attention entry at two (T, d), largest deviation {sp.N(worst, 1)}"
 
 

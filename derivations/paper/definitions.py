@@ -5,12 +5,14 @@ RoPE (5) is a result, not a choice: it is derived in ``attention``.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 
 import sympy as sp
 
-from derivations.equation import Kind, Status, Step, check, equation, require
-from derivations.models.sums import contract, over, trace_product
+from derivations.equation import Kind, Status, Step, check, equation, require, shown
+from derivations.models.enumeration import small_models
+from derivations.models.sums import contract, j_prime, over, trace_product
 from derivations.symbols import (
     A,
     K,
@@ -46,7 +48,7 @@ token = sp.Function("x")  # x(p): the token at position p = 1..2T+1
 query, key = sp.Function("q"), sp.Function("k")  # q(p), k(p): query and key at position p
 embedding = sp.Function("e")  # e(p): embedding of the token at p
 W_Q, W_K = sp.Symbol("W_Q"), sp.Symbol("W_K")
-half_width = sp.Symbol("h", positive=True)  # of the interval of a uniform start
+half_width = sp.Symbol("w_init", positive=True)  # of the interval of a uniform start
 start_variance = sp.Symbol("v_0", positive=True)  # of an entry drawn from it
 true_loss = sp.Symbol(r"\mathcal{L}")
 expectation = sp.Function(r"\mathbb{E}")  # over the actions and the initial state, all uniform
@@ -62,6 +64,60 @@ def state_chain() -> Iterator[Step]:
     )
 
 
+@equation("1b", "Permutation matrices", status=DEFINITION)
+def permutation_matrices() -> Iterator[Step]:
+    yield (
+        "Column m has a single 1, in the row of the image of m",
+        sp.Eq(P[k, n, m], delta(n, permutation(k, m))),
+    )
+
+
+@equation("1c", "Permutations are one to one", status=DEFINITION)
+def one_to_one() -> Iterator[Step]:
+    preimages = over(delta(n, permutation(k, m)), m)
+    yield "Every state is the image of exactly one", sp.Eq(preimages, 1, evaluate=False)
+
+
+@equation("1d", "Actions are independent and uniform", status=DEFINITION)
+def independent_actions() -> Iterator[Step]:
+    named = delta(k, a[j]) * delta(l, a[j_prime])
+    one, two = delta(k, l) / K, 1 / K**2
+    yield "Two positions: one action, if they are the same", one
+    yield "and else any two, whatever they are", two
+    same = delta(j, j_prime)
+    yield "How often they are k and l", sp.Eq(expectation(named), same * one + (1 - same) * two)
+
+
+@check(
+    permutation_matrices,
+    one_to_one,
+    independent_actions,
+    kind=Kind.ENUMERATION,
+    says="the matrices of small models, and any two actions of all their K^T N words",
+)
+def models_as_defined(permutation_matrices: sp.Eq, one_to_one: sp.Eq, pairs: sp.Eq) -> str:
+    for model in small_models():
+        images = {
+            permutation(k_value + 1, m_value + 1): image + 1
+            for k_value, images_of in enumerate(model.permutations)
+            for m_value, image in enumerate(images_of)
+        }
+        for (k_value, n_value, m_value), exact in model.arrays()[P].items():
+            at = {k: k_value, n: n_value, m: m_value}
+            claimed = permutation_matrices.rhs.subs(at).xreplace(images)
+            require(claimed == exact, f"entry {claimed} instead of {exact}")
+            row = one_to_one.subs({k: k_value, n: n_value, N: model.N}).doit().xreplace(images)
+            require(row, f"row {n_value} of matrix {k_value}: {row}")
+        words = [actions for actions, _ in model.words()]
+        for first, second in itertools.product(range(model.T), repeat=2):
+            for one, other in itertools.product(range(model.K), repeat=2):
+                hits = sum(word[first] == one and word[second] == other for word in words)
+                at = {j: first + 1, j_prime: second + 1, k: one + 1, l: other + 1, K: model.K}
+                claimed, exact = pairs.rhs.subs(at), sp.Rational(hits, len(words))
+                require(claimed == exact, f"actions {at}: {claimed} instead of {exact}")
+    return "five (N, K, T), residual 0"
+
+
 @equation("2", "Token sequence", status=DEFINITION)
 def token_sequence() -> Iterator[Step]:
     length = sp.Symbol("length", integer=True)
@@ -75,10 +131,14 @@ def token_sequence() -> Iterator[Step]:
 @check(
     token_sequence,
     kind=Kind.IDENTITY,
-    says="the action that leads from token i to i + 1 sits at i - T",
+    says="T actions, T + 1 states, no more; what leads from token i to i + 1 sits at i - T",
 )
 def fixed_lag(token_sequence: sp.Eq) -> str:
     for T_value in range(1, 8):
+        tokens = [token_sequence.rhs.subs({p: q, T: T_value}) for q in range(1, 2 * T_value + 3)]
+        expected = [a[q] for q in range(1, T_value + 1)] + [state(q) for q in range(T_value + 1)]
+        require(tokens[:-1] == expected, f"the tokens are {tokens[:-1]}")
+        require(tokens[-1] is sp.nan, f"after the last state comes {tokens[-1]}")
         for i_value in range(T_value + 1, 2 * T_value + 1):
             at = [token_sequence.rhs.subs({p: q, T: T_value}) for q in (i_value, i_value + 1)]
             reached = at[1].args[0]
@@ -103,11 +163,12 @@ def queries_and_keys() -> Iterator[Step]:
     )
 
 
+@shown("w_init**2/3")
 @equation("3b", "Variance of a uniform start")
 def uniform_variance() -> Iterator[Step]:
     entry = sp.Symbol("x", real=True)
     density = 1 / (2 * half_width)
-    yield "An entry is drawn uniformly between -h and h: the density", density
+    yield "An entry is drawn uniformly from -w_init to w_init: the density", density
     square = sp.Integral(density * entry**2, (entry, -half_width, half_width))
     yield "Its mean is 0; the mean of its square", sp.Eq(start_variance, square)
     yield "Integrate", sp.Eq(start_variance, square.doit())

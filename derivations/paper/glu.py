@@ -14,8 +14,8 @@ import sympy as sp
 
 from derivations.equation import Kind, Status, Step, check, equation, require
 from derivations.models.sums import contract, expand_sums, k_prime, m_prime, numbers, over
-from derivations.paper.definitions import logits
-from derivations.symbols import K, N, W, i, k, m, n, r, x, y, z
+from derivations.paper.definitions import logits, values
+from derivations.symbols import K, N, T, W, a, i, j, k, m, n, r, x, y, z
 
 delta = sp.KroneckerDelta
 unit = sp.Symbol("rho", integer=True, positive=True)  # hidden unit, 1..KN
@@ -29,6 +29,7 @@ glu_output = sp.IndexedBase(r"\mathrm{GLU}", real=True)
 product = sp.IndexedBase(r"(z \otimes x)", real=True)  # the stacked vector (z_1 x; ...; z_K x)
 query_matrix = sp.IndexedBase("W_Q", real=True)  # query_matrix[r, kappa], d x (K + N)
 query = sp.IndexedBase("q", real=True)  # query[r]: the one learnable vector; keys in the same way
+value_matrix = sp.IndexedBase("W_V", real=True)  # value_matrix[k, kappa], K x (K + N)
 one_hot = sp.IndexedBase("x", integer=True)  # one_hot[kappa]: a token among K actions, N states
 token = sp.Symbol("tau", integer=True, positive=True)  # which token it is, 1..K+N
 
@@ -89,12 +90,18 @@ def projection(target: sp.Expr) -> sp.Piecewise:
     return sp.Piecewise((on_z, entry <= K), (on_x, True))
 
 
-def applied(row: sp.Piecewise) -> sp.Expr:
-    """The row of weights times h: the sum over 1..K + N split into the part on z and that on x."""
-    on_z, on_x = (weight for weight, _ in row.args)
+def applied(layer: sp.Sum, weights: dict[sp.Expr, sp.Piecewise]) -> sp.Expr:
+    """A layer of the GLU on h = (z; x): its sum over 1..K + N split into the part on z and on x."""
+    require(layer.limits == (sp.Tuple(entry, 1, K + N),), "the layer does not read all of h")
+    (row,) = (row for weight, row in weights.items() if layer.has(weight))
+    (on_z, _), (on_x, _) = row.args
+    by_z, by_x = (
+        layer.function.xreplace({**dict.fromkeys(weights, part), h[entry]: read})
+        for part, read in ((on_z, z[i, entry]), (on_x, x[i, entry - K]))
+    )
     return contract(
-        over(on_z.xreplace({entry: k_prime}) * z[i, k_prime], k_prime)
-        + over(on_x.xreplace({entry: K + m_prime}) * x[i, m_prime], m_prime)
+        over(by_z.xreplace({entry: k_prime}), k_prime)
+        + over(by_x.xreplace({entry: K + m_prime}), m_prime)
     )
 
 
@@ -126,13 +133,12 @@ def gate_projection(stacked_vector: sp.Eq) -> Iterator[Step]:
 def glu_is_logic_module(
     glu: sp.Eq, down_projection: sp.Eq, up_projection: sp.Eq, gate_projection: sp.Eq
 ) -> Iterator[Step]:
-    up, gate = (applied(row.rhs).xreplace({n: m}) for row in (up_projection, gate_projection))
-    yield "Unit (k, m) of the up-projection", up
-    yield "Unit (k, m) of the gate", gate
-    hidden = {
-        total: (gate if total.has(W_gate) else up) for total in glu.rhs.function.atoms(sp.Sum)
-    }
-    by_block = glu.rhs.function.xreplace(hidden).xreplace({unit: unit_of(m)})
+    rows = {W_up[unit, entry]: up_projection.rhs, W_gate[unit, entry]: gate_projection.rhs}
+    sums = sorted(glu.rhs.function.atoms(sp.Sum), key=str)
+    layers = {layer: applied(layer, rows).xreplace({n: m}) for layer in sums}
+    for layer, written_out in layers.items():
+        yield "Unit (k, m) of one layer", sp.Eq(layer.xreplace({unit: unit_of(m)}), written_out)
+    by_block = glu.rhs.function.xreplace(layers).xreplace({unit: unit_of(m)})
     inserted = over(by_block.xreplace(dict([down_projection.args])), k, m)
     yield "Sum over the units block by block", sp.Eq(glu_output[n], inserted)
     yield (
@@ -164,6 +170,28 @@ def same_query(bundled_queries: sp.Eq) -> Iterator[Step]:
     yield "One column is left, and all are q", sp.Eq(embedded, contract(picked))
 
 
+@equation("23b", "Value map", follows_from=(values,))
+def value_map(values: sp.Eq) -> Iterator[Step]:
+    (of_action, is_action), (of_state, _) = values.rhs.args
+    require(is_action.canonical == (j <= T).canonical, "not the actions alone carry a value")
+    yield "The value of an action, and of a state", sp.Tuple(of_action, of_state)
+    column = sp.Piecewise((of_action.xreplace({a[j]: entry}), entry <= K), (of_state, True))
+    yield (
+        "One column for each token, actions first: the identity on actions, zero on states",
+        sp.Eq(value_matrix[k, entry], column),
+    )
+
+
+@equation("24b", "Values of the tokens", follows_from=(value_map,))
+def token_values(value_map: sp.Eq) -> Iterator[Step]:
+    embedded = sp.Sum(value_map.lhs * one_hot[entry], (entry, 1, K + N))
+    yield "The value of an embedded token", embedded
+    picked = contract(embedded.xreplace({one_hot[entry]: delta(entry, token)}))
+    yield "The token is one-hot: one column is left", picked
+    value = value_map.rhs.xreplace({entry: token})
+    yield "as (27) has it", sp.Eq(embedded, value)
+
+
 # --- checks --------------------------------------------------------------------------------------
 
 SHAPES = ((1, 1), (1, 3), (2, 2), (2, 3), (3, 2), (3, 4))  # (K, N)
@@ -178,8 +206,8 @@ def entries(statement: sp.Eq, sizes: dict[sp.Symbol, int]) -> Entries:
     at_sizes = statement.xreplace({symbol: sp.Integer(size) for symbol, size in sizes.items()})
     letters = sorted(at_sizes.lhs.free_symbols & set(last), key=str)
     given: Entries = {}
-    for values in itertools.product(*(range(1, last[letter] + 1) for letter in letters)):
-        at = at_sizes.subs(dict(zip(letters, values, strict=True)))
+    for place in itertools.product(*(range(1, last[letter] + 1) for letter in letters)):
+        at = at_sizes.subs(dict(zip(letters, place, strict=True)))
         index = tuple(map(int, at.lhs.indices))
         require(index not in given, f"entry {index} is given twice")
         given[index] = at.rhs
@@ -192,17 +220,16 @@ def as_matrix(given: Entries, rows: int, columns: int) -> sp.Matrix:
     return sp.Matrix(rows, columns, lambda row, column: given[row + 1, column + 1])
 
 
+def drawn(rng: random.Random, rows: int, columns: int) -> sp.Matrix:
+    """A matrix of random rationals."""
+    return sp.Matrix(rows, columns, lambda *_: sp.Rational(rng.randint(-9, 9), rng.randint(1, 5)))
+
+
 def small_layer(K_value: int, N_value: int) -> tuple[dict[sp.IndexedBase, Entries], list[sp.Expr]]:
     """Random rational z, x and W, and the logits by (6): the sum of z_k W_k x, in matrices."""
     rng = random.Random(f"{K_value} {N_value}")
-
-    def draw(rows: int, columns: int) -> sp.Matrix:
-        return sp.Matrix(
-            rows, columns, lambda *_: sp.Rational(rng.randint(-9, 9), rng.randint(1, 5))
-        )
-
-    head, current = draw(1, K_value), draw(N_value, 1)
-    logic = [draw(N_value, N_value) for _ in range(K_value)]
+    head, current = drawn(rng, 1, K_value), drawn(rng, N_value, 1)
+    logic = [drawn(rng, N_value, N_value) for _ in range(K_value)]
     mixed = sum((head[q] * logic[q] for q in range(K_value)), sp.zeros(N_value))
     arrays: dict[sp.IndexedBase, Entries] = {
         z: {(1, q + 1): head[q] for q in range(K_value)},
@@ -257,6 +284,43 @@ def block_structure(up_projection: sp.Eq, gate_projection: sp.Eq) -> str:
 
 @check(
     glu,
+    kind=Kind.NUMERIC,
+    says="three random matrices multiplied, the activation a square",
+)
+def glu_of_random_matrices(glu: sp.Eq) -> str:
+    for K_value, N_value in SHAPES:
+        units, width = K_value * N_value, K_value + N_value
+        rng = random.Random(f"{K_value} {N_value}")
+        down, up, gate, vector = (
+            drawn(rng, *shape)
+            for shape in ((N_value, units), (units, width), (units, width), (width, 1))
+        )
+        gates = (gate * vector).applyfunc(square)
+        exact = down * sp.matrix_multiply_elementwise(gates, up * vector)
+        arrays = {
+            base: {(row + 1, column + 1): matrix[row, column] for row, column in positions(matrix)}
+            for base, matrix in ((W_down, down), (W_up, up), (W_gate, gate))
+        }
+        arrays[h] = {(row + 1,): vector[row] for row in range(width)}
+        for state in range(N_value):
+            at = {K: K_value, N: N_value, n: state + 1}
+            claimed = numbers(glu.rhs.replace(activation, square), at, arrays)
+            require(claimed == exact[state], f"the GLU gives {claimed}, not {exact[state]}")
+    return "every output at six (K, N), residual 0"
+
+
+def square(number: sp.Expr) -> sp.Expr:
+    """An activation that is not the identity."""
+    return number**2
+
+
+def positions(matrix: sp.Matrix) -> Iterator[tuple[int, int]]:
+    """All (row, column) of ``matrix``."""
+    return itertools.product(range(matrix.rows), range(matrix.cols))
+
+
+@check(
+    glu,
     glu_is_logic_module,
     up_projection,
     gate_projection,
@@ -284,6 +348,24 @@ def glu_at_work(
             require(through_layers == logit, f"the GLU gives {through_layers}, (6) gives {logit}")
             require(claimed == logit, f"(22b) gives {claimed}, (6) gives {logit}")
     return "every logit at five (K, N), residual 0"
+
+
+@check(
+    value_map,
+    token_values,
+    kind=Kind.IDENTITY,
+    says="the explicit matrix is [I_K | 0]; every action gets its one-hot, every state nothing",
+)
+def every_value(value_map: sp.Eq, token_values: sp.Eq) -> str:
+    for K_value, N_value in SHAPES:
+        sizes = {K: K_value, N: N_value}
+        blocks = sp.Matrix.hstack(sp.eye(K_value), sp.zeros(K_value, N_value))
+        claimed = as_matrix(entries(value_map, sizes), *blocks.shape)
+        require(claimed == blocks, f"{claimed} instead of {blocks}")
+        for row, column in positions(blocks):
+            value = token_values.rhs.subs({**sizes, k: row + 1, token: column + 1})
+            require(value == blocks[row, column], f"value {value} of token {column + 1}")
+    return "six (K, N), residual 0"
 
 
 @check(

@@ -6,10 +6,20 @@ import itertools
 from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
+from functools import cache
 
 import sympy as sp
 
-from derivations.equation import Kind, Status, Step, check, equation, require, tested_with_torch
+from derivations.equation import (
+    Kind,
+    Status,
+    Step,
+    check,
+    equation,
+    require,
+    shown,
+    tested_with_torch,
+)
 from derivations.models.enumeration import SmallModel, small_model
 from derivations.models.sums import (
     contract,
@@ -23,7 +33,7 @@ from derivations.models.sums import (
     swap,
     trace_product,
 )
-from derivations.paper.definitions import alignment, off_target
+from derivations.paper.definitions import alignment, off_target, permutation_matrices
 from derivations.paper.logits import mean_correct_logit, other_logit_by_sum, sum_of_logits
 from derivations.paper.loss import error_signal, mean_field_loss
 from derivations.paper.overlaps import overlap_of_independent
@@ -58,6 +68,10 @@ Q_dot, S_dot = sp.Symbol(r"\dot{Q}", real=True), sp.Symbol(r"\dot{S}", real=True
 c_1, c_2 = sp.symbols("c_1 c_2", real=True)  # mean overlaps of the vocabulary (57), (58)
 least_c_2 = sp.Symbol(r"\min c_2", real=True)  # the least that K permutations of N states can have
 
+TIME_UNIT = (
+    "Time is eta * epoch. The paper's unit is a reading: in units of NK eta epochs, the likeliest, "
+    "the factor 1/(KN) drops out."
+)
 _MEAN = over(P[k, n, m], k) / K  # what mean_permutation[n, m] stands for
 
 
@@ -73,6 +87,15 @@ def derivative_in_entry(expr: sp.Expr) -> sp.Expr:
     return rename(slope, {new: old for old, new in fresh.items()})
 
 
+def by_chain_rule(expr: sp.Expr, *moving: sp.Symbol) -> sp.Expr:
+    """d expr / d (W_k)_{nm} through the quantities ``moving``, their slopes unevaluated."""
+    weight = sp.Symbol("w", real=True)
+    functions = {quantity: sp.Function(quantity.name)(weight) for quantity in moving}
+    total = sp.diff(expr.xreplace(functions), weight)
+    slopes = {sp.diff(f, weight): slope_in_entry(quantity) for quantity, f in functions.items()}
+    return total.xreplace(slopes).xreplace({f: quantity for quantity, f in functions.items()})
+
+
 # --- the micro update ----------------------------------------------------------------------------
 
 
@@ -81,33 +104,25 @@ def gradient_step() -> Iterator[Step]:
     yield "Downhill on the mean-field loss", sp.Eq(update[k, n, m], -eta * slope_in_entry(L))
 
 
-@equation("42", "Gradient step by the chain rule", follows_from=(gradient_step, mean_field_loss))
-def chain_rule(gradient_step: sp.Eq, mean_field_loss: sp.Eq) -> Iterator[Step]:
-    weight = sp.Symbol("w", real=True)
-    right, other = (sp.Function(y.name)(weight) for y in (y_c, y_o))
-    loss = mean_field_loss.rhs.subs(Delta, y_c - y_o)
-    total = sp.diff(loss.subs({y_c: right, y_o: other}), weight)
-    slopes = [
-        sp.diff(total, sp.diff(y, weight)).subs({right: y_c, other: y_o}) for y in (right, other)
-    ]
-    for y, slope in zip((y_c, y_o), slopes, strict=True):
-        require(sp.simplify(slope - sp.diff(loss, y)) == 0, f"chain rule in {y}")
-    yield "The loss depends on W through the two mean logits", sp.Eq(slope_in_entry(L), total)
-    by_logits = sp.Add(*(sp.Derivative(L, y) * slope_in_entry(y) for y in (y_c, y_o)))
+@equation("42", "Gradient step by the chain rule", follows_from=(gradient_step,))
+def chain_rule(gradient_step: sp.Eq) -> Iterator[Step]:
+    loss = sp.Function("L")(y_c, y_o)
+    total = by_chain_rule(loss, y_c, y_o)
+    yield "The mean-field loss depends on W through the two mean logits alone", total
+    slope = total.xreplace({loss.diff(logit): sp.Derivative(L, logit) for logit in (y_c, y_o)})
     yield (
         "Insert",
-        sp.Eq(gradient_step.lhs, gradient_step.rhs.xreplace({slope_in_entry(L): by_logits})),
+        sp.Eq(gradient_step.lhs, gradient_step.rhs.xreplace({slope_in_entry(L): slope})),
     )
 
 
+@shown("(R + (1 - R)/K)*Derivative(Q, W[k, n, m]) + (1 - R)*(1 - 1/K)*Derivative(S, W[k, n, m])")
 @equation("44", "Slope of the right logit", follows_from=(mean_correct_logit,))
 def right_logit_slope(mean_correct_logit: sp.Eq) -> Iterator[Step]:
-    weight = sp.Symbol("w", real=True)
-    overlaps = {overlap: sp.Function(overlap.name)(weight) for overlap in (Q, S)}
-    total = sp.diff(mean_correct_logit.rhs.subs(overlaps), weight)
-    yield "R does not depend on W", total
-    by_entry = {sp.diff(f, weight): slope_in_entry(overlap) for overlap, f in overlaps.items()}
-    yield "So only Q and S contribute", sp.Eq(slope_in_entry(y_c), total.xreplace(by_entry))
+    yield (
+        "R does not depend on W: only Q and S contribute",
+        sp.Eq(slope_in_entry(y_c), by_chain_rule(mean_correct_logit.rhs, Q, S)),
+    )
 
 
 @equation("46a", "Weight of the right overlap", follows_from=(right_logit_slope,))
@@ -124,23 +139,26 @@ def weight_off_target(right_logit_slope: sp.Eq, weight_right: sp.Eq) -> Iterator
     each = (1 - R) * sp.factor(weight / ((K - 1) * (1 - R)))
     yield "The factor of dS in (44), shared by K - 1 overlaps", each
     total = sp.simplify(weight_right.rhs + (K - 1) * each)
+    require(total == 1, f"the weights add up to {total}")
     yield "The weights add up to one", sp.Eq(alpha + (K - 1) * beta, total)
     yield "Each", sp.Eq(beta, each)
 
 
+@shown("alpha*Derivative(Q, W[k, n, m]) + (K - 1)*beta*Derivative(S, W[k, n, m])")
 @equation(
     "45",
     "Slope of the right logit",
     follows_from=(right_logit_slope, weight_right, weight_off_target),
+    note="Which of these formulas the paper numbers (45), (46), (47) and (48) is a reading.",
 )
 def right_logit_slope_by_weights(
     right_logit_slope: sp.Eq, weight_right: sp.Eq, weight_off_target: sp.Eq
 ) -> Iterator[Step]:
     short = alpha * slope_in_entry(Q) + (K - 1) * beta * slope_in_entry(S)
     weights = {alpha: weight_right.rhs, beta: weight_off_target.rhs}
-    require(
-        sp.simplify(short.subs(weights) - right_logit_slope.rhs) == 0, "weights do not fit (44)"
-    )
+    off = sp.expand(short.xreplace(weights) - right_logit_slope.rhs)
+    for slope in (slope_in_entry(Q), slope_in_entry(S)):
+        require(sp.simplify(off.coeff(slope)) == 0, f"the weights do not fit (44) in {slope}")
     yield "(44) with the weights (46)", sp.Eq(right_logit_slope.lhs, short)
 
 
@@ -149,6 +167,7 @@ def alignment_slope(alignment: sp.Eq) -> Iterator[Step]:
     yield "Q is linear in W", sp.Eq(slope_in_entry(Q), derivative_in_entry(alignment.rhs))
 
 
+@shown("(K*barP[n, m] - P[k, n, m])/(N*K*(K - 1))")
 @equation("47b", "Slope of S", follows_from=(off_target,))
 def off_target_slope(off_target: sp.Eq) -> Iterator[Step]:
     slope = sp.collect(derivative_in_entry(expand_sums(off_target.rhs)), P[k, n, m])
@@ -157,6 +176,7 @@ def off_target_slope(off_target: sp.Eq) -> Iterator[Step]:
     yield "With the mean permutation matrix", sp.Eq(slope_in_entry(S), in_mean)
 
 
+@shown("1/(N*K)*(R*P[k, n, m] + (1 - R)*barP[n, m])")
 @equation(
     "48",
     "Slope of the right logit in W",
@@ -193,6 +213,7 @@ def right_logit_slope_in_permutations(
     )
 
 
+@shown("1/(N - 1)*(1/(N*K) - Derivative(y_c, W[k, n, m]))")
 @equation(
     "49",
     "Slope of the other logit",
@@ -200,12 +221,14 @@ def right_logit_slope_in_permutations(
     note="With the slope of C kept: dropping it, C would drift and S would grow on at R = 1.",
 )
 def other_logit_slope(other_logit_by_sum: sp.Eq, sum_of_logits: sp.Eq) -> Iterator[Step]:
+    slope = by_chain_rule(other_logit_by_sum.rhs, C, y_c)
+    yield "Differentiate (41)", slope
     in_C = derivative_in_entry(sum_of_logits.rhs)
-    yield "C is linear in W too", sp.Eq(slope_in_entry(C), in_C)
-    slope = other_logit_by_sum.rhs.subs({C: in_C, y_c: slope_in_entry(y_c)})
-    yield "Differentiate (41)", sp.Eq(slope_in_entry(y_o), slope)
+    yield "The slope of C, by (40)", sp.Eq(slope_in_entry(C), in_C)
+    yield "Insert", sp.Eq(slope_in_entry(y_o), slope.xreplace({slope_in_entry(C): in_C}))
 
 
+@shown("eta*g*(Derivative(y_c, W[k, n, m]) - Derivative(y_o, W[k, n, m]))")
 @equation(
     "50",
     "Update by the logits' difference",
@@ -223,6 +246,7 @@ def update_by_difference(
     )
 
 
+@shown("eta*g/(N - 1)*(N*Derivative(y_c, W[k, n, m]) - 1/(N*K))")
 @equation("51", "Update by the right logit", follows_from=(update_by_difference, other_logit_slope))
 def update_by_right_logit(update_by_difference: sp.Eq, other_logit_slope: sp.Eq) -> Iterator[Step]:
     inserted = update_by_difference.rhs.xreplace({other_logit_slope.lhs: other_logit_slope.rhs})
@@ -234,6 +258,7 @@ def update_by_right_logit(update_by_difference: sp.Eq, other_logit_slope: sp.Eq)
     yield "Order", sp.Eq(update_by_difference.lhs, rate * ordered)
 
 
+@shown("eta*g/(K*(N - 1))*(R*P[k, n, m] + (1 - R)*barP[n, m] - 1/N)")
 @equation(
     "52",
     "Update of the logic matrices",
@@ -256,7 +281,8 @@ def logic_update(update_by_right_logit: sp.Eq, right_slope: sp.Eq) -> Iterator[S
     "57",
     "Mean overlap with all permutations",
     status=Status.DEFINITION,
-    note="The prose leaves the normalisation open; this one makes c_1 = 1 + (K - 1) c_2.",
+    note="The prose leaves the normalisation open, and which of the two constants is (57) and "
+    "which (58); this reading makes c_1 = 1 + (K - 1) c_2.",
 )
 def overlap_with_all() -> Iterator[Step]:
     yield "Averaged over all pairs", sp.Eq(c_1, over(trace_product(P, k, P, l), k, l) / (N * K))
@@ -268,29 +294,42 @@ def overlap_with_others() -> Iterator[Step]:
     yield "Averaged over different pairs", sp.Eq(c_2, over(different, k, l) / (N * K * (K - 1)))
 
 
-def permutation_sums(overlap_with_all: sp.Eq) -> dict[sp.Expr, sp.Expr]:
-    """Sums over entries of permutation matrices: one 1 a column, so N ones a matrix."""
+def permutation_sums(
+    overlap_with_all: sp.Eq, permutation_matrices: sp.Eq
+) -> dict[sp.Expr, sp.Expr]:
+    """Sums over entries of permutation matrices: one 1 a column by (1b), pairs of them by (57)."""
+    ones = contract(over(permutation_matrices.rhs, k, m, n))
+    squares = contract(over(permutation_matrices.rhs**2, k, m, n))
+    pairs = contract(over(trace_product(P, k, P, l), k, l))
+    total = sp.Symbol("pairs")
+    in_pairs = overlap_with_all.lhs - contract(overlap_with_all.rhs).xreplace({pairs: total})
     return {
-        contract(over(P[k, m, n], k, m, n)): N * K,
-        contract(over(P[k, m, n] ** 2, k, m, n)): N * K,
-        contract(over(P[k, m, n] * P[l, m, n], k, l, m, n)): sp.solve(
-            sp.Eq(c_1, sp.Symbol("X") / (N * K)), sp.Symbol("X")
-        )[0],
+        contract(over(P[k, m, n], k, m, n)): ones,
+        contract(over(P[k, m, n] ** 2, k, m, n)): squares,
+        pairs: sp.solve(in_pairs, total)[0],
     }
 
 
-@equation("58b", "The two mean overlaps", follows_from=(overlap_with_all, overlap_with_others))
-def overlap_relation(overlap_with_all: sp.Eq, overlap_with_others: sp.Eq) -> Iterator[Step]:
+@shown("1 + (K - 1)*c_2")
+@equation(
+    "58b",
+    "The two mean overlaps",
+    follows_from=(overlap_with_all, overlap_with_others, permutation_matrices),
+)
+def overlap_relation(
+    overlap_with_all: sp.Eq, overlap_with_others: sp.Eq, permutation_matrices: sp.Eq
+) -> Iterator[Step]:
     split = contract(overlap_with_others.rhs)
     yield "All pairs less the equal ones", split
-    inserted = split.xreplace(permutation_sums(overlap_with_all))
+    inserted = split.xreplace(permutation_sums(overlap_with_all, permutation_matrices))
     yield "A permutation matrix overlaps with itself N times", sp.Eq(c_2, sp.factor(inserted))
     solved = sp.solve(sp.Eq(c_2, inserted), c_1)[0]
     yield "Solve", sp.Eq(c_1, 1 + sp.factor(solved - 1))
 
 
+@shown("(K/N - 1)/(K - 1)")
 @equation(
-    "58c",
+    "58d",
     "Least mean overlap",
     status=Status.BEYOND,
     follows_from=(overlap_with_all, overlap_relation),
@@ -312,42 +351,75 @@ def least_overlap(overlap_with_all: sp.Eq, overlap_relation: sp.Eq) -> Iterator[
     yield "By (58b)", sp.Eq(least_c_2, sp.factor(solved))
 
 
-@equation("53", "Change of Q", follows_from=(alignment,))
-def alignment_change(alignment: sp.Eq) -> Iterator[Step]:
+@equation(
+    "58c",
+    "Overlap of the vocabulary at its mean",
+    status=Status.CLOSURE,
+    follows_from=(overlap_of_independent,),
+    note="The average over vocabularies: <g c_2> is replaced by <g> <c_2>. The c_2 of one "
+    "vocabulary is off its mean by a fraction sqrt(2/(K(K - 1))), 7 % at N = K = 20.",
+)
+def overlap_at_mean(overlap_of_independent: sp.Eq) -> Iterator[Step]:
     yield (
-        "Q is linear in W and the teacher is fixed",
-        sp.Eq(Q_change, swap(alignment.rhs, W, update)),
+        "Every vocabulary has its own c_2: put the mean overlap for it",
+        sp.Eq(c_2, overlap_of_independent.rhs / N),
     )
 
 
+def change_of(overlap: sp.Eq) -> sp.Expr:
+    """What an overlap with the fixed permutations gains when W becomes W plus the update."""
+    by_update = swap(overlap.rhs, W, update)
+    stepped = overlap.rhs.replace(
+        lambda e: isinstance(e, sp.Indexed) and e.base == W, lambda e: e + update[e.indices]
+    )
+    gained = contract(stepped) - contract(overlap.rhs)
+    require(sp.expand(gained - contract(by_update)) == 0, "the overlap is not linear in W")
+    return by_update
+
+
+@equation("53", "Change of Q", follows_from=(alignment,))
+def alignment_change(alignment: sp.Eq) -> Iterator[Step]:
+    yield "Q is linear in W and the teacher is fixed", sp.Eq(Q_change, change_of(alignment))
+
+
+@shown("eta*g/(K*(N - 1))*(R + (1 - R)*c_1/K - 1/N)")
 @equation(
-    "54", "Change of Q by overlaps", follows_from=(alignment_change, logic_update, overlap_with_all)
+    "54",
+    "Change of Q by overlaps",
+    follows_from=(alignment_change, logic_update, overlap_with_all, permutation_matrices),
 )
 def alignment_change_by_overlaps(
-    alignment_change: sp.Eq, logic_update: sp.Eq, overlap_with_all: sp.Eq
+    alignment_change: sp.Eq, logic_update: sp.Eq, *vocabulary: sp.Eq
 ) -> Iterator[Step]:
     projected = project(alignment_change.rhs, logic_update)
     yield "Insert the update (52)", sp.factor(projected)
-    inserted = projected.xreplace(permutation_sums(overlap_with_all))
+    inserted = projected.xreplace(permutation_sums(*vocabulary))
     yield "Overlaps of permutation matrices by (57)", sp.Eq(Q_change, tidy_rate(inserted))
 
 
 @equation("55", "Change of S", follows_from=(off_target,))
 def off_target_change(off_target: sp.Eq) -> Iterator[Step]:
-    yield "S is linear in W too", sp.Eq(S_change, swap(off_target.rhs, W, update))
+    yield "S is linear in W too", sp.Eq(S_change, change_of(off_target))
 
 
+@shown("eta*g/(K*(N - 1))*(R*c_2 + (1 - R)*c_1/K - 1/N)")
 @equation(
     "56",
     "Change of S by overlaps",
-    follows_from=(off_target_change, logic_update, overlap_with_all, overlap_relation),
+    follows_from=(
+        off_target_change,
+        logic_update,
+        overlap_relation,
+        overlap_with_all,
+        permutation_matrices,
+    ),
 )
 def off_target_change_by_overlaps(
-    off_target_change: sp.Eq, logic_update: sp.Eq, overlap_with_all: sp.Eq, overlap_relation: sp.Eq
+    off_target_change: sp.Eq, logic_update: sp.Eq, overlap_relation: sp.Eq, *vocabulary: sp.Eq
 ) -> Iterator[Step]:
     projected = project(off_target_change.rhs, logic_update)
     yield "Insert the update (52)", sp.factor(projected)
-    inserted = sp.factor(projected.xreplace(permutation_sums(overlap_with_all)))
+    inserted = sp.factor(projected.xreplace(permutation_sums(*vocabulary)))
     yield "Overlaps of permutation matrices by (57)", inserted
     bracket = sp.expand(sp.simplify(inserted / (eta * g / (K * (N - 1)))))
     off_target_part = sp.factor(bracket.coeff(R) + c_1 / K)
@@ -378,53 +450,53 @@ def tidy_rate(change: sp.Expr) -> sp.Expr:
 # --- averaged over vocabularies ------------------------------------------------------------------
 
 
+@shown("g/(N*K)*alpha")
 @equation(
     "59a",
     "Growth of Q",
     follows_from=(
         alignment_change_by_overlaps,
         overlap_relation,
-        overlap_of_independent,
+        overlap_at_mean,
         weight_right,
     ),
-    note="Averaged over vocabularies at given R and g. Time is eta * epoch; in units of NK eta "
-    "epochs the factor 1/(KN) drops out.",
+    note=TIME_UNIT,
 )
 def alignment_growth(
-    change: sp.Eq, overlap_relation: sp.Eq, overlap_of_independent: sp.Eq, weight_right: sp.Eq
+    change: sp.Eq, overlap_relation: sp.Eq, overlap_at_mean: sp.Eq, weight_right: sp.Eq
 ) -> Iterator[Step]:
-    yield from growth(change, overlap_relation, overlap_of_independent, Q_dot, weight_right)
+    yield from growth(change, overlap_relation, overlap_at_mean, Q_dot, weight_right)
 
 
+@shown("g/(N*K)*beta")
 @equation(
     "59b",
     "Growth of S",
     follows_from=(
         off_target_change_by_overlaps,
         overlap_relation,
-        overlap_of_independent,
+        overlap_at_mean,
         weight_off_target,
     ),
-    note="Averaged over vocabularies at given R and g. Time is eta * epoch; in units of NK eta "
-    "epochs the factor 1/(KN) drops out.",
+    note=TIME_UNIT,
 )
 def off_target_growth(
-    change: sp.Eq, overlap_relation: sp.Eq, overlap_of_independent: sp.Eq, weight_off_target: sp.Eq
+    change: sp.Eq, overlap_relation: sp.Eq, overlap_at_mean: sp.Eq, weight_off_target: sp.Eq
 ) -> Iterator[Step]:
-    yield from growth(change, overlap_relation, overlap_of_independent, S_dot, weight_off_target)
+    yield from growth(change, overlap_relation, overlap_at_mean, S_dot, weight_off_target)
 
 
 def growth(
     change: sp.Eq,
     overlap_relation: sp.Eq,
-    overlap_of_independent: sp.Eq,
+    overlap_at_mean: sp.Eq,
     rate: sp.Symbol,
     weight: sp.Eq,
 ) -> Iterator[Step]:
-    """Average the change over independent permutations and divide by the time step eta."""
+    """The change at the mean overlap, divided by the time step eta."""
     in_c_2 = change.rhs.subs(c_1, overlap_relation.rhs)
     yield "Eliminate c_1 by (58)", in_c_2
-    averaged = sp.factor(in_c_2.subs(c_2, overlap_of_independent.rhs / N))
+    averaged = sp.factor(in_c_2.subs(c_2, overlap_at_mean.rhs))
     yield "Two independent permutations overlap once on average: c_2 becomes 1/N", averaged
     short = g * weight.lhs / (K * N)
     require(
@@ -441,6 +513,7 @@ def growth(
 
 
 SMALL = ((2, 2, 2), (3, 2, 2), (3, 3, 2))  # (N, K, T)
+VOCABULARIES = ((3, 2, 2), (2, 3, 2))  # few enough permutations to go through every vocabulary
 
 
 def moved(model: SmallModel, position: tuple[int, int, int], by: Fraction) -> SmallModel:
@@ -456,6 +529,7 @@ def moved(model: SmallModel, position: tuple[int, int, int], by: Fraction) -> Sm
     return replace(model, W=W_moved)
 
 
+@cache
 def mean_logits(model: SmallModel) -> tuple[sp.Rational, sp.Rational]:
     """y_c and y_o of the small model, averaged over all words and positions."""
     steps = range(model.T)
@@ -464,6 +538,7 @@ def mean_logits(model: SmallModel) -> tuple[sp.Rational, sp.Rational]:
     return sp.Rational(right), sp.Rational(other)
 
 
+@cache
 def exact_slopes(model: SmallModel) -> dict[tuple[int, int, int], tuple[sp.Expr, sp.Expr]]:
     """(dy_c, dy_o) / d(W_k)_{nm} of every entry: exact differences, the logits are linear in W."""
     here = mean_logits(model)
@@ -654,26 +729,59 @@ def least_over_vocabularies(least_overlap: sp.Eq) -> str:
     says="the change of Q and S averaged over every vocabulary of K permutations",
 )
 def growth_over_vocabularies(alignment_growth: sp.Eq, off_target_growth: sp.Eq) -> str:
-    signal, rate = Fraction(3, 7), Fraction(1, 5)
-    for N0, K0, T0 in ((3, 2, 2), (2, 3, 2)):
-        changes = {Q: sp.Integer(0), S: sp.Integer(0)}
-        vocabularies = list(itertools.product(itertools.permutations(range(N0)), repeat=K0))
-        for vocabulary in vocabularies:
-            model = replace(small_model(N0, K0, T0), permutations=vocabulary)
-            before = model.order_parameters()
-            stepped = model
-            for position, (right, other) in exact_slopes(model).items():
-                stepped = moved(stepped, position, rate * signal * Fraction(str(right - other)))
-            after = stepped.order_parameters()
-            for overlap in changes:
-                changes[overlap] += (after[overlap] - before[overlap]) / len(vocabularies)
-        retrieval = before[R]
-        given = {N: N0, K: K0, g: sp.Rational(signal)}
-        given |= {alpha: retrieval + (1 - retrieval) / K0, beta: (1 - retrieval) / K0}
+    for sizes in VOCABULARIES:
+        changes, given = changes_over_vocabularies(*sizes)
         for statement, overlap in ((alignment_growth, Q), (off_target_growth, S)):
-            claimed = sp.Rational(rate) * statement.rhs.subs(given)
+            claimed = given[eta] * statement.rhs.subs(given)
             require(claimed == changes[overlap], f"{claimed} instead of {changes[overlap]}")
     return "36 + 8 vocabularies, residual 0"
+
+
+@cache
+def changes_over_vocabularies(
+    N0: int, K0: int, T0: int
+) -> tuple[dict[sp.Symbol, sp.Expr], dict[sp.Symbol, sp.Expr]]:
+    """Mean change of Q and S in one step over every vocabulary, and the parameters of the step."""
+    signal, rate = Fraction(3, 7), Fraction(1, 5)
+    changes = {Q: sp.Integer(0), S: sp.Integer(0)}
+    vocabularies = every_vocabulary(N0, K0)
+    for vocabulary in vocabularies:
+        model = replace(small_model(N0, K0, T0), permutations=vocabulary)
+        before = model.order_parameters()
+        stepped = model
+        for position, (right, other) in exact_slopes(model).items():
+            stepped = moved(stepped, position, rate * signal * Fraction(str(right - other)))
+        after = stepped.order_parameters()
+        for overlap in changes:
+            changes[overlap] += (after[overlap] - before[overlap]) / len(vocabularies)
+    retrieval = before[R]
+    given = {N: N0, K: K0, g: sp.Rational(signal), eta: sp.Rational(rate)}
+    given |= {alpha: retrieval + (1 - retrieval) / K0, beta: (1 - retrieval) / K0}
+    return changes, given
+
+
+def every_vocabulary(N0: int, K0: int) -> list[tuple[tuple[int, ...], ...]]:
+    """Every vocabulary of K permutations of N states, repeats allowed."""
+    return list(itertools.product(itertools.permutations(range(N0)), repeat=K0))
+
+
+@check(
+    overlap_at_mean,
+    kind=Kind.ENUMERATION,
+    says="c_2 of every vocabulary: its mean, and its spread by the note's formula",
+)
+def overlap_of_every_vocabulary(overlap_at_mean: sp.Eq) -> str:
+    for N0, K0 in ((2, 3), (3, 2), (3, 3), (4, 2)):
+        model = small_model(N0, K0, 2)
+        overlaps = [
+            vocabulary_overlaps(replace(model, permutations=vocabulary))[1]
+            for vocabulary in every_vocabulary(N0, K0)
+        ]
+        mean = sum(overlaps) / len(overlaps)
+        require(overlap_at_mean.rhs.subs(N, N0) == mean, f"c_2 is {mean} on average")
+        spread = sum((overlap / mean - 1) ** 2 for overlap in overlaps) / len(overlaps)
+        require(spread == sp.Rational(2, K0 * (K0 - 1)), f"relative variance {spread}")
+    return f"four (N, K), residual 0; {(2 / (20 * 19)) ** 0.5:.1%} at K = 20"
 
 
 _TORCH = "tests/derivations/test_logic_autograd.py"

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 
 import sympy as sp
 
-from derivations.equation import Kind, Status, Step, check, equation, require
+from derivations.equation import Kind, Status, Step, check, equation, require, shown
 from derivations.models.enumeration import Arrays, Entries, SmallModel, small_models
 from derivations.models.sums import (
-    average_over_action,
     average_over_state,
     contract,
     expand_sums,
+    j_prime,
     k_prime,
     l_prime,
     m_prime,
@@ -25,11 +25,17 @@ from derivations.paper.definitions import (
     alignment,
     expectation,
     head_output,
+    independent_actions,
     logits,
     off_target,
+    one_to_one,
     overlap_sums,
+    permutation_matrices,
     retrieval,
     row_sum,
+    state,
+    state_chain,
+    token_sequence,
     values,
 )
 from derivations.symbols import (
@@ -51,6 +57,8 @@ from derivations.symbols import (
     l,
     m,
     n,
+    p,
+    step,
     x,
     y,
     y_c,
@@ -61,6 +69,7 @@ from derivations.symbols import (
 
 delta = sp.KroneckerDelta
 right_logit = sp.Function("y_c")(i)  # the logit of the right next state at prediction position i
+other_logit = sp.Function("y_o")(i)  # mean of the N - 1 other logits there
 mean_right_logit = sp.Symbol(r"\langle y_{c,i} \rangle", real=True)
 mean_logit = sp.IndexedBase(r"\langle y \rangle", real=True)  # mean_logit[i, n]
 right_action = a[i - T]
@@ -70,32 +79,6 @@ retrieved = A[i, i - T]  # the attention of predictor i on the right action
 # --- the right logit of one sequence -------------------------------------------------------------
 
 
-@equation("25", "Right logit", follows_from=(logits,))
-def right_logit_by_teacher(logits: sp.Eq) -> Iterator[Step]:
-    teacher = swap(logits.rhs, W, P).xreplace({z[i, k]: delta(k, right_action)})
-    yield "The teacher attends to the right action alone and its W_k are the P_k", teacher
-    yield (
-        "Its logits are one-hot at the right state",
-        sp.Eq(y_teacher[i, n], contract(teacher)),
-    )
-    yield (
-        "So they pick the right entry out of the student's logits",
-        sp.Eq(right_logit, over(y_teacher[i, n] * y[i, n], n)),
-    )
-
-
-@equation("26", "Right logit, written out", follows_from=(right_logit_by_teacher, logits))
-def right_logit_written_out(right_logit_by_teacher: sp.Eq, logits: sp.Eq) -> Iterator[Step]:
-    applied = over(P[right_action, n, m_prime] * x[i, m_prime], m_prime)
-    yield (
-        "Teacher's and student's logits inserted",
-        sp.Eq(
-            right_logit,
-            right_logit_by_teacher.rhs.xreplace({y_teacher[i, n]: applied, y[i, n]: logits.rhs}),
-        ),
-    )
-
-
 def over_action_positions(summed: sp.Sum, values: sp.Eq) -> sp.Sum:
     """Insert (27) into a sum over positions: zero for states, so the sum ends at T."""
     (one_hot, is_action), (nothing, _) = values.rhs.args
@@ -103,6 +86,61 @@ def over_action_positions(summed: sp.Sum, values: sp.Eq) -> sp.Sum:
     require(nothing == 0 and actions_only, "state positions carry a value")
     ((index, first, last),) = summed.limits
     return sp.Sum(summed.function.xreplace({values.lhs: one_hot}), (index, first, sp.Min(last, T)))
+
+
+@equation("25a", "Teacher's logits", follows_from=(logits, head_output, values))
+def teacher_logits(logits: sp.Eq, head_output: sp.Eq, values: sp.Eq) -> Iterator[Step]:
+    output = over_action_positions(head_output.rhs, values)
+    named = contract(output.xreplace({A[i, j]: delta(j, i - T)}))
+    yield "The teacher attends to the right action alone: its head names it", sp.Eq(z[i, k], named)
+    teacher = swap(logits.rhs, W, P).xreplace({z[i, k]: named})
+    yield "and its W_k are the permutation matrices", teacher
+    yield "The right one acts on the state", sp.Eq(y_teacher[i, n], contract(teacher))
+
+
+@equation(
+    "25",
+    "Right logit",
+    follows_from=(state_chain, token_sequence, permutation_matrices, teacher_logits),
+)
+def right_logit_by_teacher(
+    state_chain: sp.Eq, token_sequence: sp.Eq, permutation_matrices: sp.Eq, teacher_logits: sp.Eq
+) -> Iterator[Step]:
+    _, (state_token, _) = token_sequence.rhs.args
+    here, after = (state_token.subs(p, position) for position in (i, i + 1))
+    reached = state_chain.subs(step, i - T)
+    require(reached.lhs == after, "the token after position i is not the state of step i - T")
+    yield "The right token after position i, by (1)", reached
+    images = {P[right_action, n, m]: permutation_matrices.rhs.subs(k, right_action)}
+    one_hot = contract(teacher_logits.rhs.xreplace({**images, x[i, m]: delta(m, here)}))
+    require(one_hot == delta(n, reached.rhs), "the teacher's logits are not one-hot there")
+    yield "The teacher's logits are one-hot there", sp.Eq(teacher_logits.lhs, one_hot)
+    yield (
+        "So they pick the right entry out of the student's logits",
+        sp.Eq(right_logit, over(teacher_logits.lhs * y[i, n], n)),
+    )
+
+
+@equation(
+    "26", "Right logit, written out", follows_from=(right_logit_by_teacher, teacher_logits, logits)
+)
+def right_logit_written_out(
+    right_logit_by_teacher: sp.Eq, teacher_logits: sp.Eq, logits: sp.Eq
+) -> Iterator[Step]:
+    applied = teacher_logits.rhs.xreplace({m: m_prime})
+    yield (
+        "Teacher's and student's logits inserted",
+        sp.Eq(
+            right_logit,
+            right_logit_by_teacher.rhs.xreplace({teacher_logits.lhs: applied, y[i, n]: logits.rhs}),
+        ),
+    )
+
+
+@equation("41a", "Other logits", status=Status.DEFINITION)
+def other_logits() -> Iterator[Step]:
+    others = over((1 - y_teacher[i, n]) * y[i, n], n)
+    yield "Mean of the N - 1 logits that are not right", sp.Eq(other_logit, others / (N - 1))
 
 
 @equation("28", "Mixture of logic matrices", follows_from=(head_output, values))
@@ -135,12 +173,19 @@ matrix = sp.IndexedBase("M", real=True)
 quadratic_form = over(x[i, m] * matrix[m, m_prime] * x[i, m_prime], m, m_prime)
 
 
-@equation("30", "Average over the current state")
-def state_average() -> Iterator[Step]:
+@equation("30", "Average over the current state", follows_from=(state_chain, one_to_one))
+def state_average(state_chain: sp.Eq, one_to_one: sp.Eq) -> Iterator[Step]:
+    reached = delta(n, state_chain.rhs.xreplace({state(step - 1): m}))
+    chance = expand_sums(over(reached / N, m))
+    yield "If the state before is uniform, then the state is n with probability", chance
+    preimages, number = (side.subs(k, a[step]) for side in one_to_one.args)
+    uniform = chance.xreplace({preimages: number})
+    require(uniform == 1 / N, f"the state is n with probability {uniform}")
+    yield "By (1c) it is uniform too, whatever the actions: by induction from s(0)", uniform
     on_basis = over(delta(m, n) * matrix[m, m_prime] * delta(m_prime, n), m, m_prime)
     yield (
-        "The current state is uniform, independent of every action: a mean over the basis vectors",
-        sp.Eq(expectation(quadratic_form), over(on_basis, n) / N),
+        "A mean over the basis vectors",
+        sp.Eq(expectation(quadratic_form), over(on_basis, n) * uniform),
     )
 
 
@@ -192,25 +237,31 @@ def averaged_over_state(right_logit_by_action: sp.Eq, state_average: sp.Eq) -> I
     )
 
 
-@equation("33", "Right logit, averaged over the actions", follows_from=(averaged_over_state,))
-def averaged_over_actions(averaged_over_state: sp.Eq) -> Iterator[Step]:
+@equation(
+    "33",
+    "Right logit, averaged over the actions",
+    follows_from=(averaged_over_state, independent_actions),
+)
+def averaged_over_actions(averaged_over_state: sp.Eq, independent_actions: sp.Eq) -> Iterator[Step]:
     total = averaged_over_state.rhs.args[0]
     constant, summed = total.as_independent(sp.Sum, as_Add=False)
-    traces = over(summed.function / A[i, j], m, n)
-    retrieved_term = average_over_action(traces.xreplace({a[j]: right_action}), right_action, k)
+    pair = (summed.function / A[i, j]).xreplace({a[j]: k, right_action: l})
+    same = delta(j, i - T)
+    chance = independent_actions.rhs.subs(j_prime, i - T)
+    yield "The actions at j and at i - T are k and l with probability", chance
+    retrieved_term, other_term = (
+        contract(over(chance.subs(same, value) * pair, k, l, m, n)) for value in (1, 0)
+    )
     yield "The term j = i - T: one action, used by teacher and student", retrieved_term
-    other_term = average_over_action(average_over_action(traces, right_action, k), a[j], l)
     yield "Any other term: two independent actions, the same for every j", other_term
-    others = sp.Sum((1 - delta(j, i - T)) * A[i, j], (j, 1, T))
+    others = sp.Sum((1 - same) * A[i, j], (j, 1, T))
     yield (
         "Attention on the right action times the one, the rest of the row times the other",
-        sp.Eq(
-            mean_right_logit,
-            constant * (retrieved * expand_sums(retrieved_term) + others * expand_sums(other_term)),
-        ),
+        sp.Eq(mean_right_logit, constant * (retrieved * retrieved_term + others * other_term)),
     )
 
 
+@shown("S + (Q - S)/K + (1 - 1/K)*(Q - S)*A[i, i - T]")
 @equation(
     "34",
     "Right logit in Q and S",
@@ -232,6 +283,7 @@ def right_logit_in_overlaps(
     )
 
 
+@shown("(A[i, i - T] + (1 - A[i, i - T])/K)*Q + (1 - A[i, i - T])*(1 - 1/K)*S")
 @equation("35", "Right logit, ordered by Q and S", follows_from=(right_logit_in_overlaps,))
 def right_logit_ordered(right_logit_in_overlaps: sp.Eq) -> Iterator[Step]:
     yield (
@@ -248,29 +300,28 @@ def by_overlap(logit: sp.Expr, retrieval: sp.Expr) -> sp.Expr:
     return (retrieval + missed * share_Q) * Q + missed * share_S * S
 
 
+@shown("(R + (1 - R)/K)*Q + (1 - R)*(1 - 1/K)*S")
 @equation(
     "36",
     "Mean right logit",
-    status=Status.CLOSURE,
-    follows_from=(right_logit_ordered,),
-    note="Exact without the ansatz for the position average, because (35) is linear in A.",
+    follows_from=(right_logit_ordered, retrieval),
+    note="The paper sets every retrieved attention entry to R. The average over positions needs no "
+    "such ansatz, because (35) is linear in A.",
 )
-def right_logit_in_R(right_logit_ordered: sp.Eq) -> Iterator[Step]:
-    yield (
-        "No step is preferred: every retrieved attention entry is R",
-        sp.Eq(y_c, right_logit_ordered.rhs.xreplace({retrieved: R})),
-    )
-
-
-@equation("11", "Mean right logit", follows_from=(right_logit_ordered, retrieval))
-def mean_correct_logit(right_logit_ordered: sp.Eq, retrieval: sp.Eq) -> Iterator[Step]:
+def right_logit_in_R(right_logit_ordered: sp.Eq, retrieval: sp.Eq) -> Iterator[Step]:
     predictors = (i, T + 1, 2 * T)
     averaged = contract(sp.Sum(right_logit_ordered.rhs, predictors) / T)
-    yield "Average (35) over the T predictions instead: no ansatz is needed", averaged
+    yield "Average (35) over the T predictions", averaged
     mass = sp.Sum(retrieved, predictors)
     in_R = sp.expand(averaged).xreplace({mass: sp.solve(retrieval, mass)[0]})
     yield "By (8) the retrieved attention adds up to T R", in_R
     yield "Collect Q and S", sp.Eq(y_c, by_overlap(in_R, R))
+
+
+@shown("(R + (1 - R)/K)*Q + (1 - R)*(1 - 1/K)*S")
+@equation("11", "Mean right logit", follows_from=(right_logit_in_R,))
+def mean_correct_logit(right_logit_in_R: sp.Eq) -> Iterator[Step]:
+    yield "The main text quotes (36)", right_logit_in_R
 
 
 def arrays_of(
@@ -312,14 +363,23 @@ def sequences() -> Iterator[tuple[SmallModel, tuple[int, ...], tuple[int, ...], 
 
 
 @check(
+    teacher_logits,
     right_logit_by_teacher,
     right_logit_written_out,
     right_logit_by_action,
+    other_logits,
     mixture,
     kind=Kind.ENUMERATION,
-    says="one sequence at a time: right logit and mixed matrix by (1), (4), (6)",
+    says="one sequence at a time: right and other logits, mixed matrix by (1), (4), (6)",
 )
-def each_sequence(by_teacher: sp.Eq, written_out: sp.Eq, by_action: sp.Eq, mixture: sp.Eq) -> str:
+def each_sequence(
+    teacher: sp.Eq,
+    by_teacher: sp.Eq,
+    written_out: sp.Eq,
+    by_action: sp.Eq,
+    others: sp.Eq,
+    mixture: sp.Eq,
+) -> str:
     count = 0
     for model, actions, states, t, sizes in sequences():
         arrays = arrays_of(model, actions, states, t)
@@ -327,6 +387,13 @@ def each_sequence(by_teacher: sp.Eq, written_out: sp.Eq, by_action: sp.Eq, mixtu
         for statement in (by_teacher, written_out, by_action):
             claimed = numbers(statement.rhs, sizes, arrays)
             require(claimed == exact, f"{claimed} instead of {exact}")
+        wrong = [model.logit(actions, t, states[t], q) for q in range(model.N)]
+        del wrong[states[t + 1]]
+        claimed, exact = numbers(others.rhs, sizes, arrays), sp.Rational(sum(wrong)) / len(wrong)
+        require(claimed == exact, f"other logits {claimed} instead of {exact}")
+        for (_, letter), exact in arrays[y_teacher].items():
+            claimed = numbers(teacher.rhs, {**sizes, n: letter}, arrays)
+            require(claimed == exact, f"teacher's logit {claimed} instead of {exact}")
         corner = {**sizes, n: 1, m: 2}
         mixed = sum(model.A[t][p] * model.W[actions[p]][0][1] for p in range(model.T))
         claimed = numbers(mixture.rhs, corner, arrays)
@@ -406,17 +473,18 @@ def any_logit(logits: sp.Eq, mixture: sp.Eq) -> Iterator[Step]:
     yield "Insert (28) into (6)", sp.Eq(y[i, n], expand_sums(over(mixture.rhs * x[i, m], m)))
 
 
-@equation("38", "Any logit, averaged", follows_from=(any_logit, state_average))
-def any_logit_averaged(any_logit: sp.Eq, state_average: sp.Eq) -> Iterator[Step]:
+@equation("38", "Any logit, averaged", follows_from=(any_logit, state_average, independent_actions))
+def any_logit_averaged(
+    any_logit: sp.Eq, state_average: sp.Eq, independent_actions: sp.Eq
+) -> Iterator[Step]:
     moment = contract(over(second_moment(state_average), m_prime))
     yield "The entries of x add up to 1, so by (30) the mean of x_m is", moment
     over_state = any_logit.rhs.xreplace({x[i, m]: moment})
     yield "Average over the state", over_state
-    over_action = expand_sums(average_over_action(over_state, a[j], k))
-    yield (
-        "Every action is uniform, whatever its position",
-        sp.Eq(mean_logit[i, n], over_action),
-    )
+    chance = contract(over(independent_actions.rhs, l))
+    yield "One action alone, by (1d), is k with probability", chance
+    over_action = expand_sums(over(over_state.xreplace({a[j]: k}) * chance, k))
+    yield "Average over it", sp.Eq(mean_logit[i, n], over_action)
 
 
 @equation(
@@ -447,22 +515,40 @@ def sum_of_logits(any_logit_without_attention: sp.Eq) -> Iterator[Step]:
     )
 
 
-@equation("41", "Mean other logit", follows_from=(sum_of_logits,))
-def other_logit_by_sum(sum_of_logits: sp.Eq) -> Iterator[Step]:
+@equation(
+    "41",
+    "Mean other logit",
+    follows_from=(
+        right_logit_by_teacher,
+        other_logits,
+        any_logit_without_attention,
+        sum_of_logits,
+    ),
+)
+def other_logit_by_sum(
+    right_logit_by_teacher: sp.Eq,
+    other_logits: sp.Eq,
+    any_logit_without_attention: sp.Eq,
+    sum_of_logits: sp.Eq,
+) -> Iterator[Step]:
+    all_logits = over(y[i, n], n)
+    by_kind = right_logit_by_teacher.rhs + (N - 1) * other_logits.rhs
+    left_over = expand_sums(by_kind - all_logits)
+    require(left_over == 0, f"right and other logits are all logits but for {left_over}")
+    yield "The N logits: the right one and N - 1 others", sp.Eq(all_logits, by_kind)
+    mean = expand_sums(over(any_logit_without_attention.rhs, n))
+    require(mean == sum_of_logits.rhs, "C is not the sum of the mean logits")
     total = sp.Eq(sum_of_logits.lhs, y_c + (N - 1) * y_o)
-    yield "The N mean logits are the right one and N - 1 others, alike by symmetry", total
+    yield "On average they add up to C, by (39), (40)", total
     yield "Solve for the others", sp.Eq(y_o, sp.factor(sp.solve(total, y_o)[0]))
 
 
-@equation("12", "Mean other logit", follows_from=(other_logit_by_sum, mean_correct_logit))
-def mean_other_logit(other_logit_by_sum: sp.Eq, mean_correct_logit: sp.Eq) -> Iterator[Step]:
-    yield (
-        "In the order parameters",
-        sp.Eq(y_o, other_logit_by_sum.rhs.subs(y_c, mean_correct_logit.rhs)),
-    )
-    yield "In short", other_logit_by_sum
+@equation("12", "Mean other logit", follows_from=(other_logit_by_sum,))
+def mean_other_logit(other_logit_by_sum: sp.Eq) -> Iterator[Step]:
+    yield "The main text quotes (41)", other_logit_by_sum
 
 
+@shown("(N*y_c - C)/(N - 1)")
 @equation("12b", "Margin", follows_from=(mean_other_logit,))
 def margin(mean_other_logit: sp.Eq) -> Iterator[Step]:
     yield (

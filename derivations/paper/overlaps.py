@@ -16,6 +16,7 @@ import sympy as sp
 from derivations.equation import Kind, Status, Step, check, equation, require
 from derivations.models.sampling import agreement
 from derivations.models.sums import contract, over
+from derivations.paper.definitions import permutation_matrices
 from derivations.symbols import N, m, n
 
 delta = sp.KroneckerDelta
@@ -29,14 +30,15 @@ mean_omega = sp.Symbol(r"\langle \omega \rangle", real=True)  # overlap per stat
 Permutation = tuple[int, ...]
 
 
-@equation("74a", "Mean permutation matrix")
-def mean_permutation() -> Iterator[Step]:
-    sending = sp.factorial(N - 1)
-    yield "A permutation that sends m to n permutes the other N - 1 states freely", sending
-    yield (
-        "Their share of all permutations is the mean of entry (n, m): the matrix J/N",
-        sp.Eq(mean_matrix[n, m], sp.combsimp(sending / count)),
-    )
+@equation("74a", "Mean permutation matrix", follows_from=(permutation_matrices,))
+def mean_permutation(permutation_matrices: sp.Eq) -> Iterator[Step]:
+    column = contract(over(permutation_matrices.rhs, n))
+    yield "The entries of column m of any permutation matrix add up to", column
+    share = column / N
+    yield "Relabelling the images permutes the N! permutations: on average all are alike", share
+    counted = sp.combsimp(sp.factorial(N - 1) / count)
+    require(share == counted, f"(N - 1)! of the N! permutations send m to n: {counted}")
+    yield "The matrix J/N", sp.Eq(mean_matrix[n, m], share)
 
 
 @equation("74", "The identity split off", follows_from=(mean_permutation,))

@@ -6,31 +6,22 @@ import itertools
 import random
 from collections.abc import Callable, Iterator
 from fractions import Fraction
+from functools import cache
 
 import mpmath
 import sympy as sp
 from sympy.codegen.cfunctions import expm1, log1p
 
-from derivations.equation import Kind, Status, Step, check, equation, require
+from derivations.equation import Kind, Status, Step, check, equation, require, shown
 from derivations.models.enumeration import SmallModel, small_models
 from derivations.models.sampling import agreement
 from derivations.models.sums import contract, over
 from derivations.paper.definitions import expectation, state
 from derivations.paper.logits import margin, mean_other_logit
-from derivations.symbols import Delta, N, T, m, n, step, y_c, y_o
+from derivations.symbols import Delta, N, Phi, T, m, n, step, y_c, y_o
 
 delta = sp.KroneckerDelta
 BEYOND, DEFINITION = Status.BEYOND, Status.DEFINITION
-
-
-class Phi(sp.Function):
-    """Distribution function of a standard normal variable, see (90b)."""
-
-    nargs = 1
-
-    def fdiff(self, argindex: int = 1) -> sp.Expr:
-        """Return the density, its derivative."""
-        return density(self.args[0], sp.Integer(0), sp.Integer(1))
 
 
 class Conditional(sp.Function):
@@ -62,6 +53,8 @@ predicted = sp.Function(r"\hat{s}")  # predicted(t): the model's own state after
 probability = sp.Function("P")
 joint = sp.Function(r"P_{\wedge}")  # of two events together
 
+event, condition = sp.symbols("E H")  # any two events
+
 p_at = sp.IndexedBase("p", nonnegative=True)  # p_at[t]: probability that the state is right
 a_at = sp.IndexedBase("a", nonnegative=True)  # a_at[t]: that it is right after a right one
 b_at = sp.IndexedBase("b", nonnegative=True)  # b_at[t]: that it is right after a wrong one
@@ -76,6 +69,7 @@ rollout_wrong = sp.Symbol("E_T", nonnegative=True)  # rollout error 1 - P_T
 right_draw = sp.Symbol("Y_c", real=True)  # the right logit, random
 other_draw = sp.IndexedBase("Y", real=True)  # other_draw[n]: the N - 1 others
 sigma_c, sigma_o = sp.symbols("sigma_c sigma_o", positive=True)  # their standard deviations
+right_density = sp.Function("f_c")  # probability density of the right logit
 other_cdf = sp.Function("F_o")  # distribution function of another logit
 value, z, w = sp.symbols("y z w", real=True)  # a logit; standard normal values
 node = sp.Symbol("x", real=True)  # integration variable
@@ -84,13 +78,22 @@ node = sp.Symbol("x", real=True)  # integration variable
 # --- the recursion -------------------------------------------------------------------------------
 
 
-@equation("16", "Recursion of the rollout")
-def recursion() -> Iterator[Step]:
+@equation("16a", "Joint probability", status=DEFINITION)
+def joint_probability() -> Iterator[Step]:
+    yield (
+        "Two events together: the condition, and the event under it",
+        sp.Eq(joint(event, condition), Conditional(event, condition) * probability(condition)),
+    )
+
+
+@equation("16", "Recursion of the rollout", follows_from=(joint_probability,))
+def recursion(joint_probability: sp.Eq) -> Iterator[Step]:
     now, before, astray = right(step), right(step - 1), wrong(step - 1)
+    require(sp.Not(before) == astray, "the state before is neither right nor wrong")
     split = joint(now, before) + joint(now, astray)
     yield "The state before was right or wrong", sp.Eq(probability(now), split)
     conditioned = split.replace(
-        joint, lambda one, other: Conditional(one, other) * probability(other)
+        joint, lambda one, other: joint_probability.rhs.xreplace({event: one, condition: other})
     )
     yield "Each case by its conditional probability", sp.Eq(probability(now), conditioned)
     complement = {probability(astray): 1 - probability(before)}
@@ -221,6 +224,7 @@ def geometric_sum(solved_recursion: sp.Eq) -> Iterator[Step]:
     yield "With a and b", sp.Eq(rollout_right, summed.subs(retained, accuracy - recovery))
 
 
+@shown("1/N + (1 - 1/N)*((N*a - 1)/(N - 1))**T")
 @equation("18", "Rollout accuracy", follows_from=(geometric_sum, chance_recovery))
 def rollout_accuracy(geometric_sum: sp.Eq, chance_recovery: sp.Eq) -> Iterator[Step]:
     power = (accuracy - recovery) ** T
@@ -240,6 +244,7 @@ def rollout_accuracy(geometric_sum: sp.Eq, chance_recovery: sp.Eq) -> Iterator[S
     )
 
 
+@shown("(1 - 1/N)*(1 - (1 - N*e/(N - 1))**T)")
 @equation(
     "18b",
     "Rollout error",
@@ -269,7 +274,12 @@ def rollout_error(rollout_accuracy: sp.Eq) -> Iterator[Step]:
 # --- the next token ------------------------------------------------------------------------------
 
 
-@equation("88", "The right logit is the largest", status=DEFINITION)
+@equation(
+    "88",
+    "The right logit is the largest",
+    status=DEFINITION,
+    note="Ties have no weight: the value of the step function at 0 does not matter.",
+)
 def right_is_largest() -> Iterator[Step]:
     ahead = sp.Heaviside(right_draw - other_draw[n])
     yield "It beats each of the N - 1 others", ahead
@@ -279,6 +289,7 @@ def right_is_largest() -> Iterator[Step]:
     )
 
 
+@shown("Integral(exp(-(x - y_o)**2/(2*sigma_o**2))/(sqrt(2*pi)*sigma_o), (x, -oo, y))")
 @equation(
     "88b",
     "Distribution of another logit",
@@ -292,24 +303,47 @@ def other_distribution() -> Iterator[Step]:
     )
 
 
-@equation("89", "Condition on the right logit", follows_from=(right_is_largest, other_distribution))
-def conditioned(right_is_largest: sp.Eq, other_distribution: sp.Eq) -> Iterator[Step]:
+@equation(
+    "88c",
+    "Distribution of the right logit",
+    status=Status.CLOSURE,
+    note="Gaussian about the mean right logit, independent of the others.",
+)
+def right_distribution() -> Iterator[Step]:
+    yield "Its density", sp.Eq(right_density(value), density(value, y_c, sigma_c))
+
+
+@shown(
+    "Integral(exp(-(y - y_c)**2/(2*sigma_c**2))/(sqrt(2*pi)*sigma_c)*F_o(y)**(N - 1), (y, -oo, oo))"
+)
+@equation(
+    "89",
+    "Condition on the right logit",
+    follows_from=(right_is_largest, other_distribution, right_distribution),
+)
+def conditioned(
+    right_is_largest: sp.Eq, other_distribution: sp.Eq, right_distribution: sp.Eq
+) -> Iterator[Step]:
     (all_beaten,) = right_is_largest.rhs.args
     one_beaten = all_beaten.function.subs({right_draw: value, other_draw[n]: node})
     yield "Given the right logit y, it beats one other if that is below y", one_beaten
-    (bound,) = sp.solve(one_beaten.args[0], node)
-    chance = sp.Integral(density(node, y_o, sigma_o), (node, -sp.oo, bound))
-    names = {other_distribution.rhs: other_distribution.lhs}
-    yield "on average over that other", sp.Eq(other_distribution.lhs, chance)
-    every_chance = sp.Product(chance.xreplace(names), *all_beaten.limits).doit(deep=False)
+    other_density = sp.diff(other_distribution.rhs, value).subs(value, node)
+    yield "By (88b) that other has the density", other_density
+    factor, ahead = one_beaten.as_independent(sp.Heaviside, as_Add=False)
+    (bound,) = sp.solve(ahead.args[0], node)
+    chance = factor * sp.Integral(other_density, (node, -sp.oo, bound))
+    named = chance.xreplace(dict([other_distribution.args[::-1]]))
+    yield "On average over it", sp.Eq(chance, named)
+    every_chance = sp.Product(named, *all_beaten.limits).doit(deep=False)
     yield "They are independent and alike: the chances multiply", every_chance
-    weighted = density(value, y_c, sigma_c) * every_chance
+    weighted = right_distribution.rhs * every_chance
     yield (
-        "Average over the right logit, Gaussian about its mean",
+        "Average over the right logit",
         sp.Eq(accuracy, sp.Integral(weighted, (value, -sp.oo, sp.oo))),
     )
 
 
+@shown("(1 + erf((y - y_o)/(sqrt(2)*sigma_o)))/2")
 @equation("90", "Distribution of another logit, closed", follows_from=(other_distribution,))
 def closed_distribution(other_distribution: sp.Eq) -> Iterator[Step]:
     standard = other_distribution.rhs.transform((node - y_o) / sigma_o, z)
@@ -319,6 +353,7 @@ def closed_distribution(other_distribution: sp.Eq) -> Iterator[Step]:
     yield "Integrate", sp.Eq(other_cdf(value), sp.expand(closed).subs(w, high))
 
 
+@shown("(1 + erf(w/sqrt(2)))/2")
 @equation("90b", "Standard normal distribution function", status=DEFINITION)
 def standard_distribution() -> Iterator[Step]:
     standard = sp.Integral(density(node, sp.Integer(0), sp.Integer(1)), (node, -sp.oo, w))
@@ -326,6 +361,10 @@ def standard_distribution() -> Iterator[Step]:
     yield "In short", sp.Eq(Phi(w), sp.expand(standard.doit().rewrite(sp.erf)))
 
 
+@shown(
+    "Integral(exp(-x**2)/sqrt(pi)*((1 + erf((y_c - y_o + sqrt(2)*sigma_c*x)/(sqrt(2)"
+    "*sigma_o)))/2)**(N - 1), (x, -oo, oo))"
+)
 @equation(
     "91",
     "Next-token accuracy by error functions",
@@ -352,10 +391,13 @@ def tidy(integral: sp.Integral) -> sp.Integral:
     return sp.Integral(sp.simplify(weight) * rest, *integral.limits)
 
 
+@shown("Integral(exp(-z**2/2)/sqrt(2*pi)*Phi((Delta + sigma_c*z)/sigma_o)**(N - 1), (z, -oo, oo))")
 @equation(
     "17",
     "Next-token accuracy",
     follows_from=(by_error_functions, standard_distribution, margin, mean_other_logit),
+    note="For Gaussian, independent logits, (88b) and (88c). Their deviations are left open here; "
+    "(X6a), (X6b) give them.",
 )
 def next_token_accuracy(
     by_error_functions: sp.Eq, standard_distribution: sp.Eq, margin: sp.Eq, mean_other_logit: sp.Eq
@@ -371,6 +413,10 @@ def next_token_accuracy(
     yield "Only the margin y_c - y_o matters", sp.Eq(accuracy, tidy(named.subs(y_c, y_o + Delta)))
 
 
+@shown(
+    "Integral(exp(-z**2/2)/sqrt(2*pi)*(1 - Phi((Delta + sigma_c*z)/sigma_o)**(N "
+    "- 1)), (z, -oo, oo))"
+)
 @equation(
     "17b",
     "Next-token error",
@@ -391,6 +437,10 @@ def next_token_error(next_token_accuracy: sp.Eq) -> Iterator[Step]:
     )
 
 
+@shown(
+    "Integral(exp(-w**2/2)/sqrt(2*pi)*(N - 1)*Phi(w)**(N - 2)*Phi((sigma_o*w "
+    "- Delta)/sigma_c), (w, -oo, oo))"
+)
 @equation(
     "17c",
     "Next-token error by the largest other logit",
@@ -439,6 +489,7 @@ def counted(model: SmallModel, t: int) -> dict[sp.Expr, sp.Rational]:
         event(sp.Integer(q)) for event, q in ((right, t), (right, t - 1), (wrong, t - 1))
     )
     return {
+        joint(now, before): share(all, pairs),
         probability(now): share(lambda pair: pair[1], pairs),
         probability(before): share(lambda pair: pair[0], pairs),
         Conditional(now, before): share(lambda pair: pair[1], after_right),
@@ -447,6 +498,7 @@ def counted(model: SmallModel, t: int) -> dict[sp.Expr, sp.Rational]:
 
 
 @check(
+    joint_probability,
     recursion,
     recursion_start,
     right_probability,
@@ -458,6 +510,7 @@ def counted(model: SmallModel, t: int) -> dict[sp.Expr, sp.Rational]:
     says="every rollout of small models with random weights, the largest logit fed back",
 )
 def rollouts_counted(
+    joint_probability: sp.Eq,
     recursion: sp.Eq,
     recursion_start: sp.Eq,
     right_probability: sp.Eq,
@@ -478,6 +531,9 @@ def rollouts_counted(
                 require(recursion_start.rhs == first, f"(82): {recursion_start.rhs}, not {first}")
             for name in (right_probability, step_accuracy, step_recovery):
                 named[name.lhs.subs(step, t)] = name.rhs.subs(step, t).xreplace(counts)
+            now, before = right(sp.Integer(t)), right(sp.Integer(t - 1))
+            both = joint_probability.rhs.xreplace({event: now, condition: before}).xreplace(counts)
+            require(both == counts[joint(now, before)], f"(16a): {both} at step {t}")
             claims = {
                 "16": recursion.rhs.subs(step, t).xreplace(counts),
                 "84": short_recursion.rhs.subs(step, t).xreplace(named),
@@ -573,6 +629,30 @@ def exact_chain(
     return "N = 2..5, T = 1..5, a below and above chance, residual 0"
 
 
+@check(
+    chance_recovery,
+    kind=Kind.ENUMERATION,
+    says="the largest logit, all orders of the others alike: every permutation and pair of states",
+)
+def largest_of_exchangeable(chance_recovery: sp.Eq) -> str:
+    noise, lead = (0, 2, 5, 9), Fraction(3, 2)
+    for size in (2, 3, 4):
+        found, recovered = [], []
+        for sigma, order in itertools.product(
+            itertools.permutations(range(size)), itertools.permutations(noise[:size])
+        ):
+            for own in range(size):
+                logits = [level + lead * (n == sigma[own]) for n, level in enumerate(order)]
+                best = logits.index(max(logits))
+                found.append(best == sigma[own])
+                recovered += [best == sigma[true] for true in range(size) if true != own]
+        a_value, b_value = (sp.Rational(sum(hits), len(hits)) for hits in (found, recovered))
+        claimed = chance_recovery.rhs.subs({N: size, accuracy: a_value})
+        require(claimed == b_value, f"{claimed} instead of {b_value} at N = {size}")
+        require(a_value < 1, "the model never fails")
+    return "N = 2..4, residual 0"
+
+
 def plain(expr: sp.Expr) -> sp.Expr:
     """Write out expm1, log1p and Phi, for exact or many-digit evaluation."""
     return (
@@ -592,7 +672,10 @@ def rollout_limits(rollout_accuracy: sp.Eq, rollout_error: sp.Eq) -> str:
     require(rollout_accuracy.rhs.subs(accuracy, 1) == 1, "a = 1 does not give 1")
     at_random = sp.simplify(rollout_accuracy.rhs.subs(accuracy, 1 / N) - 1 / N)
     require(at_random == 0, f"a = 1/N is off by {at_random}")
-    cases = [case for case, _ in sp.piecewise_fold(rollout_error.rhs).args]
+    cases, where = zip(*sp.piecewise_fold(rollout_error.rhs).args, strict=True)
+    for size, lost in itertools.product((2, 3, 7), (sp.Rational(9, 10), 1, sp.Rational(11, 10))):
+        given = {N: size, error: lost * (1 - sp.Rational(1, size))}  # a step keeps 1 - lost
+        require(where[0].subs(given) == (lost < 1), f"a step that loses {lost} in the wrong case")
     better_than_chance = cases[0]
     require(better_than_chance.subs(error, 0) == 0, "no error does not give 0")
     slope = sp.simplify(sp.diff(better_than_chance, error).subs(error, 0))
@@ -608,20 +691,29 @@ def rollout_limits(rollout_accuracy: sp.Eq, rollout_error: sp.Eq) -> str:
 
 
 def integrated(statement: sp.Eq, given: dict[sp.Symbol, sp.Expr], *, digits: int = 22) -> sp.Expr:
-    """The right side with its integral by the trapezoid rule, which is sharp for Gaussian weights.
+    """The right side as a number, its integral by quadrature."""
+    return quadrature(statement.rhs, tuple(given.items()), digits)
+
+
+@cache
+def quadrature(
+    claim: sp.Expr, given: tuple[tuple[sp.Symbol, sp.Expr], ...], digits: int
+) -> sp.Expr:
+    """``claim`` with its integral by the trapezoid rule, which is sharp for Gaussian weights.
 
     Steps and range suit deviations near 1 and means near 0.
     """
     reach, per_unit = 14, 8
 
     def total(integrand: sp.Expr, limits: sp.Tuple) -> sp.Float:
+        require(limits[1:] == (-sp.oo, sp.oo), f"an integral from {limits[1]} to {limits[2]}")
         f = sp.lambdify(limits[0], integrand, "mpmath")
         points = range(-reach * per_unit, reach * per_unit + 1)
         with mpmath.workdps(digits):
             mean = mpmath.fsum(f(mpmath.mpf(point) / per_unit) for point in points) / per_unit
         return sp.Float(mean, digits)
 
-    return plain(statement.rhs).subs(given).replace(sp.Integral, total)
+    return plain(claim).subs(dict(given)).replace(sp.Integral, total)
 
 
 def logit_cases() -> Iterator[tuple[dict[sp.Symbol, sp.Expr], sp.Expr]]:
@@ -723,12 +815,24 @@ def distribution_functions(
     for function, variable, slope in cases:
         off = sp.simplify(sp.diff(function, variable) - slope)
         require(off == 0, f"the slope is off by {off}")
-        if not function.has(sp.Integral):
-            ends = [
-                sp.limit(function.subs({y_o: 0, sigma_o: 1}), variable, e) for e in (-sp.oo, sp.oo)
-            ]
-            require(ends == [0, 1], f"runs from {ends[0]} to {ends[1]}")
+        standard = function.subs({y_o: 0, sigma_o: 1}).doit()
+        ends = [sp.limit(standard, variable, end) for end in (-sp.oo, sp.oo)]
+        require(ends == [0, 1], f"runs from {ends[0]} to {ends[1]}")
     require(sp.simplify(sp.diff(Phi(w), w) - cases[2][2]) == 0, "Phi has another slope")
+    return "residual 0"
+
+
+@check(
+    right_distribution,
+    kind=Kind.IDENTITY,
+    says="the density integrates to 1, with the mean y_c and the variance sigma_c^2",
+)
+def moments_of_right_logit(right_distribution: sp.Eq) -> str:
+    density_there = right_distribution.rhs.subs(value, y_c + sigma_c * z)
+    for power, moment in enumerate((1, 0, sigma_c**2)):
+        weighted = sp.expand((sigma_c * z) ** power * density_there * sigma_c)
+        found = sp.integrate(weighted, (z, -sp.oo, sp.oo))
+        require(sp.simplify(found - moment) == 0, f"moment {power} is {found}")
     return "residual 0"
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit
+from scipy.special import expit, logit
 
 from meanfield import generated
 from meanfield.errors import ParameterError
@@ -47,7 +47,6 @@ class Closure:
     solution: its solutions in closed form; None where there are none.
     """
 
-    name: str
     growth: Callable[..., Any] = field(repr=False)
     growth_slope: Callable[..., Any] = field(repr=False)
     bend: Callable[..., Any] = field(repr=False)
@@ -56,7 +55,6 @@ class Closure:
 
 
 LINEAR = Closure(
-    "linear",
     generated.growth_linear,
     generated.growth_slope_linear,
     generated.bend_linear,
@@ -69,7 +67,6 @@ LINEAR = Closure(
     ),
 )
 QUADRATIC = Closure(
-    "quadratic",
     generated.growth_quadratic,
     generated.growth_slope_quadratic,
     generated.bend_quadratic,
@@ -80,11 +77,10 @@ QUADRATIC = Closure(
         lambda logit_R0, kappa: -np.inf,  # from anywhere, however late (X3j)
     ),
 )
-CLOSURES = {closure.name: closure for closure in (LINEAR, QUADRATIC)}
 
 
 def rate(closure: Closure, parameters: Parameters) -> float:
-    """Return the prefactor of the closure: gamma (14) for "linear", g_0 (70b) for "quadratic"."""
+    """Return the prefactor of a closure: gamma (14) if it is linear, g_0 (70b) if quadratic."""
     p = parameters
     phi = generated.form_factor(np.array(p.frequencies), p.T)
     return float(closure.rate(phi, p.qk_variance, p.d_head, p.T))
@@ -97,7 +93,7 @@ def from_expression(expression: Any, parameters: Parameters) -> Closure:
     of all but R are taken from the parameters. Any other symbol is the caller's to substitute.
     Raises ParameterError for other symbols, or a G that is negative or not finite.
     """
-    from derivations.code.closed_system import compiled_closure  # SymPy only when asked for
+    from derivations.functions.own_closure import compiled_closure  # SymPy only when asked for
 
     values = {
         "N": parameters.N,
@@ -111,7 +107,7 @@ def from_expression(expression: Any, parameters: Parameters) -> Closure:
         growth, growth_slope, bend = compiled_closure(expression, values)
     except ValueError as error:
         raise ParameterError(str(error)) from None
-    return Closure(str(expression), growth, growth_slope, bend, lambda *_: 1.0)
+    return Closure(growth, growth_slope, bend, lambda *_: 1.0)
 
 
 @dataclass(frozen=True)
@@ -124,6 +120,11 @@ class ClosedAttention:
     T: int
 
     rtol = RTOL
+
+    @classmethod
+    def of(cls, closure: Closure, parameters: Parameters, R: float) -> ClosedAttention:
+        """Return it with R at the start."""
+        return cls(closure, rate(closure, parameters), float(logit(R)), parameters.T)
 
     @property
     def start(self) -> Array:

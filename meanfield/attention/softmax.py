@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 
 from meanfield import generated
 from meanfield.attention import planes
-from meanfield.attention.closures import LINEAR
+from meanfield.attention.closures import LINEAR, rate
 from meanfield.attention.planes import Heads, Planes, pair
+from meanfield.attention.typical import followable_planes, typical_heads
+from meanfield.parameters import Parameters
 
 Array = NDArray[np.float64]
 Descent = Any  # what attention feels, see meanfield.dynamics
@@ -33,6 +35,21 @@ class SoftmaxAttention:
 
     rtol = RTOL
     closure = LINEAR
+
+    @classmethod
+    def of_typical_seed(cls, parameters: Parameters) -> SoftmaxAttention:
+        """Return that of a seed that locks on when a typical one does; see ``typical_heads``."""
+        rope = followable_planes(parameters)
+        return cls._of(rope, typical_heads(rope, parameters)[0], parameters)
+
+    @classmethod
+    def of_seeds(cls, parameters: Parameters, q: Array, k: Array) -> SoftmaxAttention:
+        """Return that of one query and key, (d_head,), or of many, (B, d_head)."""
+        return cls._of(followable_planes(parameters), planes.heads(q, k), parameters)
+
+    @classmethod
+    def _of(cls, rope: Planes, heads: Heads, p: Parameters) -> SoftmaxAttention:
+        return cls(rope, heads, p.qk_variance, rate(LINEAR, p))
 
     @property
     def start(self) -> Array:

@@ -61,7 +61,7 @@ def typical_heads(rope: Planes, parameters: Parameters) -> tuple[Heads, float]:
     size = generated.mean_size(variance)
     untypical = ParameterError(
         f"no seed is typical with {half} RoPE planes, T = {parameters.T} and qk_variance = "
-        f"{variance:g}: too far from the mean start; follow one seed, or a closure, instead"
+        f"{variance:g}: too far from the mean start; follow the attention of one seed, or a closure"
     )
     if not size < LARGEST_LOGIT * math.sqrt(parameters.d_head):
         raise untypical

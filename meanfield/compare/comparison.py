@@ -48,7 +48,7 @@ class Comparison:
 
 def compare(
     measured: Measured,
-    theory: str | Theory = "linear",
+    theory: str | Theory,
     *,
     start: str = "measured",
     flow: bool = False,

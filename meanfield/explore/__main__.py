@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from meanfield import command
-from meanfield.attention.closures import CLOSURES
 from meanfield.explore.page import SLIDERS, page
 from meanfield.files import writing
 from meanfield.parameters import Parameters
+from meanfield.theory import CLOSURES, PAPER
 
 START = {"N": 20, "T": 10}  # unless given
 
@@ -25,9 +25,8 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument("--out", type=Path, required=True, metavar="PAGE.html")
     start = result.add_argument_group("where the sliders start (default: N = 20, T = 10)")
     command.add_fields(start, Parameters, SLIDERS)
-    closure = next(iter(CLOSURES))
-    start.add_argument("--closure", default=closure, metavar="|".join(CLOSURES),
-                       help=f"(default: {closure})")  # fmt: skip
+    start.add_argument("--closure", default=PAPER, metavar="|".join(CLOSURES),
+                       help=f"(default: {PAPER})")  # fmt: skip
     return result
 
 

@@ -1,125 +1,146 @@
 // The theory as numbers. Written by python -m derivations.generate: do not edit.
 // The same equations, from the same statements, as meanfield/generated.py.
 
+// R at the start. (15g)
+function nominal_retrieval(T) {
+  return 1 / T;
+}
+
+// Frequency of RoPE plane r = 0..d/2 - 1, radians a position. (5b)
+function power_frequency(r, d, rope_theta) {
+  return rope_theta ** (-2 * r / d);
+}
+
+// Variance of entries drawn uniformly from an interval about 0 of this half-width. (3b)
+function uniform_variance(width) {
+  return width**2 / 3;
+}
+
+// Overlap of independent permutations, on average. (76b), (58c)
+function mean_overlap(N) {
+  return 1 / N;
+}
+
 // Lead of the right state's mean logit over the others'. (11), (12b)
 function margin(R, Q, S, C, N, K) {
-  const y_c = Q*(R + (1 - R)/K) + S*(1 - R)*(K - 1)/K;
-  return -(C - N*y_c)/(N - 1);
+  const y_c = (R + (1 - R) / K) * Q + (1 - R) * (1 - 1 / K) * S;
+  return (N * y_c - C) / (N - 1);
 }
 
 // Mean-field loss. (10)
-function loss(margin, N) {
-  return logaddexp(0, -margin + Math.log(N - 1));
+function loss(Delta, N) {
+  return logaddexp(0, Math.log(N - 1) - Delta);
 }
 
 // phi of RoPE planes of frequencies omega (radians a position), 0 if they do not resolve T. (14b), (14c)
 function form_factor(omega, T) {
-  omega = omega - 2*Math.PI*rint((1/2)*omega/Math.PI);
-  const x = Math.pow(T, 2)*Math.pow(omega, 2);
-  const w = Math.pow(T, -2);
-  const c_1 = -1/12*(w - 1);
-  const c_2 = -1/720*(w - 1)*(3*w - 2);
-  const c_3 = -1/60480*(w - 1)*(2*w - 1)*(5*w - 3);
-  const c_4 = -1/3628800*(w - 1)*(3*w - 2)*(7*Math.pow(w, 2) - 5*w + 1);
-  const c_5 = -1/479001600*(w - 1)*(3*w - 1)*(30*Math.pow(w, 3) - 37*Math.pow(w, 2) + 14*w - 2);
-  const slow = T*Math.abs(omega) < 1/4;
-  const resolved = ((slow) ? (1) : (omega));
-  const by_series = x*(c_1 + x*(c_2 + x*(c_3 + x*(c_4 + c_5*x))));
-  const by_closed_form = 1 - Math.pow(Math.sin((1/2)*T*resolved), 2)/(Math.pow(T, 2)*Math.pow(Math.sin((1/2)*resolved), 2));
-  return ((slow) ? (by_series) : (by_closed_form));
+  omega = omega - 2 * Math.PI * rint(omega / (2 * Math.PI));
+  const x = (omega * T) ** 2;
+  const w = 1 / T**2;
+  const c_1 = (1 - w) / 12;
+  const c_2 = -(1 - w) * (2 - 3 * w) / 720;
+  const c_3 = (1 - w) * (1 - 2 * w) * (3 - 5 * w) / 60480;
+  const c_4 = -(1 - w) * (2 - 3 * w) * (1 - 5 * w + 7 * w**2) / 3628800;
+  const c_5 = (1 - w) * (1 - 3 * w) * (2 - 14 * w + 37 * w**2 - 30 * w**3) / 479001600;
+  const slow = T * Math.abs(omega) < 1 / 4;
+  const resolved = slow ? 1 : omega;
+  const by_series = x * (c_1 + x * (c_2 + x * (c_3 + x * (c_4 + x * c_5))));
+  const by_closed_form = 1 - (Math.sin(T * resolved / 2) / (T * Math.sin(resolved / 2))) ** 2;
+  return slow ? by_series : by_closed_form;
 }
 
-// gamma; sum_phi2 is the sum of form_factor squared over the d/2 planes. (14)
-function linear_rate(sum_phi2, qk_variance, d, T) {
-  return 4*qk_variance*sum_phi2/(d*(T - 1));
+// gamma; phi: form factors, planes on the last axis, 0 for one that is not there. (14)
+function closure_rate_linear(phi, qk_variance, d, T) {
+  return 4 * qk_variance / (d * (T - 1)) * phi.reduce((sum, phi) => sum + phi**2, 0);
 }
 
-// g_0; sum_phi2 is the sum of form_factor squared over the d/2 planes. (70b)
-function quadratic_rate(sum_phi2, qk_variance, d, T) {
-  return 4*Math.pow(T, 2)*qk_variance*sum_phi2/(d*Math.pow(T - 1, 2));
+// g_0; phi: form factors, planes on the last axis, 0 for one that is not there. (70b)
+function closure_rate_quadratic(phi, qk_variance, d, T) {
+  return 4 * qk_variance / d * (T / (T - 1)) ** 2 * phi.reduce((sum, phi) => sum + phi**2, 0);
 }
 
-// Time derivatives of (logit R, Q, S), time is eta * epoch. (15f), (71a), (15b), (15c)
-function rhs_linear(logit_R, Q, S, C, N, K, rate) {
+// (F, dQ/dt, dS/dt): the drive on attention and the rates of the logic. (61b), (15b), (15c)
+function driven_rates(R, missing, Q, S, C, N, K) {
+  const y_c = (R + missing / K) * Q + missing * (1 - 1 / K) * S;
+  const Delta = (N * y_c - C) / (N - 1);
+  const g = expit(Math.log(N - 1) - Delta);
+  return [g * (N / (N - 1)) * ((K - 1) / K) * (Q - S), g / (N * K) * (R + missing / K), g / (N * K) * (missing / K)];
+}
+
+// Growth rate of logit R per unit of the drive F. (15f), (71a)
+function growth_linear(logit_R, rate) {
+  return rate;
+}
+
+// Growth rate of logit R per unit of the drive F. (15f), (71b)
+function growth_quadratic(logit_R, rate) {
   const R = expit(logit_R);
   const missing = expit(-logit_R);
-  const y_c = Q*(R + missing/K) + S*missing*(K - 1)/K;
-  const margin = -(C - N*y_c)/(N - 1);
-  const g = expit(-margin + Math.log(N - 1));
-  return [N*g*rate*(K - 1)*(Q - S)/(K*(N - 1)), g*(R + missing/K)/(K*N), g*missing/(Math.pow(K, 2)*N)];
-}
-
-// Time derivatives of (logit R, Q, S), time is eta * epoch. (15f), (71b), (15b), (15c)
-function rhs_quadratic(logit_R, Q, S, C, N, K, rate) {
-  const R = expit(logit_R);
-  const missing = expit(-logit_R);
-  const y_c = Q*(R + missing/K) + S*missing*(K - 1)/K;
-  const margin = -(C - N*y_c)/(N - 1);
-  const g = expit(-margin + Math.log(N - 1));
-  return [N*R*g*missing*rate*(K - 1)*(Q - S)/(K*(N - 1)), g*(R + missing/K)/(K*N), g*missing/(Math.pow(K, 2)*N)];
+  return rate * R * missing;
 }
 
 // The one constant of the curves in internal time. (X1d)
 function kappa(N, K, rate) {
-  return Math.pow(N, 2)*rate*(K - 1)/(N - 1);
+  return N**2 * ((K - 1) / (N - 1)) * rate;
 }
 
 // Time to the total V, small margin. (X3g)
 function early_time(V, V0, N, K) {
-  return K*Math.pow(N, 2)*(V - V0)/(N - 1);
+  return N**2 / (N - 1) * K * (V - V0);
 }
 
-// U = Q - S where R = 1/2. (X3e)
+// U = Q - S where R = 1/2: before U0 if R starts above; nan if R was never so low. (X3e)
 function onset_gap_linear(U0, logit_R0, kappa) {
-  return Math.sqrt(Math.pow(U0, 2) + 2*(log_expit(-logit_R0) + Math.log(2))/kappa);
+  return Math.sqrt(U0**2 + 2 / kappa * (Math.log(2) + log_expit(-logit_R0)));
 }
 
-// U = Q - S where R = 1/2. (X3f)
+// U = Q - S where R = 1/2: before U0 if R starts above; nan if R was never so low. (X3f)
 function onset_gap_quadratic(U0, logit_R0, kappa) {
-  return Math.sqrt(Math.pow(U0, 2) + 2*(-logit_R0 - Math.exp(logit_R0) + 1)/kappa);
+  return Math.sqrt(U0**2 + 2 / kappa * (1 - logit_R0 - Math.exp(logit_R0)));
 }
 
 // log of the chance that the largest of N - 1 standard normals exceeds y. (17b)
 function log_any_above(y, N) {
   const far = y > 30;
-  const alone = log_ndtr(-y) + Math.log(N - 1);
-  const together = Math.log(-Math.expm1((N - 1)*log_ndtr(((far) ? (0) : (y)))));
-  return ((far) ? (alone) : (together));
+  const alone = Math.log(N - 1) + log_ndtr(-y);
+  const together = Math.log(-Math.expm1((N - 1) * log_ndtr(far ? 0 : y)));
+  return far ? alone : together;
 }
 
 // log of what the largest other logit, w deviations above its mean, adds to 1 - a. (17c)
-function log_right_below(w, margin, sigma_c, sigma_o, N) {
-  return (N - 2)*log_ndtr(w) + log_ndtr((-margin + sigma_o*w)/sigma_c) + Math.log(N - 1);
+function log_right_below(w, Delta, sigma_c, sigma_o, N) {
+  return Math.log(N - 1) + (N - 2) * log_ndtr(w) + log_ndtr((sigma_o * w - Delta) / sigma_c);
 }
 
-// Probability that it is wrong, exact however small the error 1 - a. (18b)
+// Probability that the state after T steps is wrong; error = 1 - a, however small. (18b)
 function rollout_error(error, N, T) {
-  const informed = error < (N - 1)/N;
-  const by_logarithm = -(1 - 1/N)*Math.expm1(T*Math.log1p(-N*((informed) ? (error) : (0))/(N - 1)));
-  const by_power = (1 - 1/N)*(1 - Math.pow(-N*error/(N - 1) + 1, T));
-  return ((informed) ? (by_logarithm) : (by_power));
+  const informed = error < (N - 1) / N;
+  const by_logarithm = -(1 - 1 / N) * Math.expm1(T * Math.log1p(-N * (informed ? error : 0) / (N - 1)));
+  const by_power = (1 - 1 / N) * (1 - (1 - N * error / (N - 1)) ** T);
+  return informed ? by_logarithm : by_power;
 }
 
-// Weight u of P_k - mean. (X4c)
+// Weight u of P_k - mean; overlap below 1, as equal permutations leave no such part. (X4c)
 function retrieval_part(U, U0, overlap) {
-  return (-U + U0)/(overlap - 1);
+  return (U - U0) / (1 - overlap);
 }
 
-// Weight v of mean - J/N. (X4d)
+// Weight v of mean - J/N; overlap above the least, where the mean is J/N. (X4d)
 function heuristic_part(V, V0, overlap, N, K) {
-  return N*(V - V0)/(K*N*overlap - K - N*overlap + N);
+  return (V - V0) / (1 + (K - 1) * overlap - K / N);
 }
 
 // Variances (sigma_c^2, sigma_o^2) of the right logit and of any other. (X6a), (X6b)
 function logit_variances(u, v, R, w_variance, N, K, T) {
-  const rest = 1 - R;
-  const I_2 = Math.pow(rest, 2)/(T - 1);
-  const start = w_variance*(I_2*K - I_2 + K*Math.pow(rest, 2) - 2*K*rest + K - Math.pow(rest, 2) + 2*rest)/K;
-  const lead = -u + v;
-  const mixed = lead*(K - 1)*(N - 1)*(lead + 2*rest*u)/(Math.pow(K, 2)*Math.pow(N, 2));
-  const own_c = (K - 1)*(N - 1)*(I_2*K + I_2*N - 2*I_2 + Math.pow(rest, 2))/(Math.pow(K, 2)*Math.pow(N, 2));
-  const own_o = (K - 1)*(I_2*K*N - I_2*K - I_2*N + 2*I_2 + N*Math.pow(rest, 2) - Math.pow(rest, 2))/(Math.pow(K, 2)*Math.pow(N, 2));
-  const variance_c = mixed + own_c*Math.pow(u, 2) + start;
-  const variance_o = mixed + own_o*Math.pow(u, 2) + start;
+  const missing = 1 - R;
+  const I_2 = missing**2 / (T - 1);
+  const from_start = w_variance * (1 / K + (1 - 1 / K) * (R**2 + I_2));
+  const common = (K - 1) * (N - 1) / (N * K) ** 2;
+  const lead = v - u;
+  const shared = common * lead * (lead + 2 * missing * u);
+  const own_c = common * (missing**2 + (N + K - 2) * I_2);
+  const own_o = common * (missing**2 + (K - 1 + 1 / (N - 1)) * I_2);
+  const variance_c = from_start + shared + own_c * u**2;
+  const variance_o = from_start + shared + own_o * u**2;
   return [variance_c, variance_o];
 }

@@ -10,16 +10,16 @@ import json
 from importlib.resources import files
 from pathlib import Path
 
-from meanfield.attention.closures import CLOSURES
 from meanfield.checks import one_of
 from meanfield.parameters import Parameters
+from meanfield.theory import CLOSURES, PAPER
 
 PARTS = ("page.css", "formulas.html", "special.js", "generated.js", "solver.js", "page.js")
 MARKS = {".html": "<!--{}-->"}  # where a part goes, by its kind: else a comment of CSS and JS
 SLIDERS = ("N", "T", "K", "d_head", "rope_theta", "lr")
 
 
-def page(parameters: Parameters, closure: str = next(iter(CLOSURES))) -> str:
+def page(parameters: Parameters, closure: str = PAPER) -> str:
     """Return the page, which starts at these parameters and under this closure.
 
     Raises ParameterError for a closure that the page does not solve.

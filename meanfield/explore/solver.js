@@ -6,8 +6,8 @@ const LIMITS = {
 };
 const POINTS = 201, TOLERANCE = 1e-12, MOST_STEPS = 20000;
 const LONGEST = 4 ** 10; // times the estimated onset: no horizon is chosen beyond it
-const RHS = { linear: rhs_linear, quadratic: rhs_quadratic };
-const RATE = { linear: linear_rate, quadratic: quadratic_rate };
+const GROWTH = { linear: growth_linear, quadratic: growth_quadratic };
+const RATE = { linear: closure_rate_linear, quadratic: closure_rate_quadratic };
 const GAP = { linear: onset_gap_linear, quadratic: onset_gap_quadratic };
 
 // One sentence on the first parameter that cannot be, or "".
@@ -22,7 +22,7 @@ function mistake(p) {
   let factorial = 1;
   for (let n = 2; n <= p.N && factorial < p.K; n++) factorial *= n;
   if (factorial < p.K) return `K must be at most N! = ${factorial}, not ${p.K}.`;
-  if (!(p.closure in RHS)) return `closure must be linear or quadratic, not ${p.closure}.`;
+  if (!(p.closure in GROWTH)) return `closure must be linear or quadratic, not ${p.closure}.`;
   if (p.epochs !== null && !(p.epochs > 0 && p.epochs <= 1e9)) {
     return "epochs must be a number from 0 to 1e9.";
   }
@@ -30,11 +30,16 @@ function mistake(p) {
 }
 
 function rate_of(p) {
-  let sum = 0;
+  const phi = [];
   for (let r = 0; r < p.d_head / 2; r++) {
-    sum += form_factor(Math.pow(p.rope_theta, (-2 * r) / p.d_head), p.T) ** 2;
+    phi.push(form_factor(power_frequency(r, p.d_head, p.rope_theta), p.T));
   }
-  return RATE[p.closure](sum, 1 / 3, p.d_head, p.T);
+  return RATE[p.closure](phi, 1 / 3, p.d_head, p.T);
+}
+
+function logit_at_start(p) {
+  const R = nominal_retrieval(p.T);
+  return Math.log(R / (1 - R));
 }
 
 const A = [
@@ -47,13 +52,14 @@ const E = [71 / 57600, 0, -71 / 16695, 71 / 1920, -17253 / 339200, 22 / 525, -1 
 
 // A walker along the solution: at(t) moves to a later training time and returns the state there.
 function walker(p, rate) {
-  const N = p.N, K = p.K, rhs = RHS[p.closure];
+  const N = p.N, K = p.K, growth = GROWTH[p.closure];
   const gap = 1 / Math.sqrt(kappa(N, K, rate)), scale = [1, gap * 1e-3, (gap / K) * 1e-3];
   const f = (y) => {
-    const [logit_R, Q, S] = rhs(y[0], y[1] + y[2], y[2], 0, N, K, rate);
-    return [logit_R, Q - S, S];
+    const R = expit(y[0]), missing = expit(-y[0]);
+    const [F, dQ, dS] = driven_rates(R, missing, y[1] + y[2], y[2], 0, N, K);
+    return [F * growth(y[0], rate), dQ - dS, dS];
   };
-  let t = 0, y = [-Math.log(p.T - 1), 0, 0], k1 = f(y), h = 0.01 * N * K * gap, steps = 0;
+  let t = 0, y = [logit_at_start(p), 0, 0], k1 = f(y), h = 0.01 * N * K * gap, steps = 0;
 
   function stages(step) {
     const k = [k1];
@@ -125,10 +131,10 @@ function next_token_error(margin_, sigma_c, sigma_o, N) {
 
 // Everything shown at one state: order parameters, margin, loss and accuracies.
 function observe(p, y) {
-  const { N, T, K } = p, R = expit(y[0]), S = y[2], U = y[1], Q = U + S, overlap = 1 / N;
+  const { N, T, K } = p, R = expit(y[0]), S = y[2], U = y[1], Q = U + S, overlap = mean_overlap(N);
   const lead = margin(R, Q, S, 0, N, K);
   const u = retrieval_part(U, 0, overlap), v = heuristic_part(U + K * S, 0, overlap, N, K);
-  const [right, other] = logit_variances(u, v, R, 1 / N / 3, N, K, T);
+  const [right, other] = logit_variances(u, v, R, uniform_variance(1 / Math.sqrt(N)), N, K, T);
   const wrong = next_token_error(lead, Math.sqrt(right), Math.sqrt(other), N);
   const failed = rollout_error(wrong, N, T);
   return { R, Q, S, margin: lead, loss: loss(lead, N), next_token_accuracy: 1 - wrong,
@@ -137,7 +143,7 @@ function observe(p, y) {
 
 const EVENTS = { // what must have come to 0 from below
   heuristic_end_epoch: (p, seen) => {
-    const goal = 1 / p.T + 0.1 * (1 - 1 / p.T);
+    const R = nominal_retrieval(p.T), goal = R + 0.1 * (1 - R);
     return seen.logit_R - Math.log(goal / (1 - goal));
   },
   onset_epoch: (p, seen) => seen.logit_R,
@@ -150,7 +156,8 @@ const EVENTS = { // what must have come to 0 from below
 function horizon(p, rate) {
   const way = walker(p, rate);
   // an underestimate, as V exceeds U
-  const onset = early_time(GAP[p.closure](0, -Math.log(p.T - 1), kappa(p.N, p.K, rate)), 0, p.N, p.K);
+  const gap = GAP[p.closure](0, logit_at_start(p), kappa(p.N, p.K, rate));
+  const onset = early_time(gap, 0, p.N, p.K);
   let locked = 0;
   for (let t = onset; t < LONGEST * onset; t *= 1.2) {
     const seen = observe(p, way.at(t));

@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meanfield import generated
+from meanfield.parameters import Parameters
+from meanfield.start import Start
 
 Array = NDArray[np.float64]
 
@@ -29,6 +31,12 @@ class Family:
     Q: Any
     S: Any
     overlap: Any
+
+    @classmethod
+    def of(cls, parameters: Parameters, start: Start) -> Family:
+        """Return that of a model from a resolved start."""
+        N, K = float(parameters.N), float(parameters.K)
+        return cls(N=N, K=K, Q=start.Q, S=start.S, overlap=start.overlap)
 
     def overlaps(self, U_gained: Any, S_gained: Any) -> tuple[Any, Any]:
         """Return Q and S from what U = Q - S and S have gained.

@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from meanfield import generated
 from meanfield.logic.family import Family
 from meanfield.numerics.normal import normal_mean
+from meanfield.parameters import Parameters
+from meanfield.start import Start
 
 Array = NDArray[np.float64]
 Rows = Callable[[], Array]
@@ -37,6 +39,11 @@ class Gaussian:
     w_variance: Any
 
     rtol = 1e-12  # relative error of the time at which an accuracy comes to a value
+
+    @classmethod
+    def of(cls, p: Parameters, start: Start, logic: Family) -> Gaussian:
+        """Return those of a model from a resolved start."""
+        return Gaussian(logic=logic, C=start.C, T=p.T, w_variance=p.w_variance)
 
     def deviations(self, R: Any, Q: Any, S: Any) -> tuple[Array, Array]:
         """Return (sigma_c, sigma_o): spread of the right and of any other logit."""
@@ -65,6 +72,18 @@ class Constant(Gaussian):
 
     sigma_c: float
     sigma_o: float
+
+    @classmethod
+    def at(
+        cls, moving: Gaussian, start: Start, sigma_c: float | None, sigma_o: float | None
+    ) -> Constant:
+        """Return the logits with these deviations; those of the start where there is none."""
+        right, other = moving.deviations(start.R, start.Q, start.S)
+        return cls(
+            **vars(moving),
+            sigma_c=float(right) if sigma_c is None else sigma_c,
+            sigma_o=float(other) if sigma_o is None else sigma_o,
+        )
 
     def deviations(self, R: Any, Q: Any, S: Any) -> tuple[Array, Array]:
         """Return the constants, of R's shape."""

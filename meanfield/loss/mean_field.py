@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meanfield import generated
+from meanfield.parameters import Parameters
+from meanfield.start import Start
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,6 +20,11 @@ class MeanField:
     N: float
     K: float
     C: Any
+
+    @classmethod
+    def of(cls, parameters: Parameters, start: Start) -> MeanField:
+        """Return that of a model from a resolved start."""
+        return cls(N=float(parameters.N), K=float(parameters.K), C=start.C)
 
     def rates(self, R: Any, missing: Any, Q: Any, S: Any) -> tuple[Any, Any, Any]:
         """Return the drive F = -dL/dR on attention, and the time derivatives of Q and S.

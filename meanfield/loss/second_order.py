@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from meanfield import generated
 from meanfield.errors import ParameterError
+from meanfield.parameters import Parameters
+from meanfield.start import Start
 
 CLOSE = 1e-12  # to an overlap that leaves no room for u or v
 
@@ -32,6 +34,13 @@ class SecondOrder:
     S: Any
     C: Any
     overlap: Any
+
+    @classmethod
+    def of(cls, parameters: Parameters, start: Start) -> SecondOrder:
+        """Return that of a model from a resolved start."""
+        p = parameters
+        known = {"Q": start.Q, "S": start.S, "C": start.C, "overlap": start.overlap}
+        return cls(N=float(p.N), K=float(p.K), T=p.T, w_variance=p.w_variance, **known)
 
     def __post_init__(self) -> None:
         """Refuse an overlap without fluctuations."""

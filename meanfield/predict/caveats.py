@@ -3,29 +3,33 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
 
-if TYPE_CHECKING:
-    from meanfield.predict.trajectory import Trajectory
+from meanfield.theory import Theory
 
 COARSE = 15  # epochs to the onset below which training lags gradient flow by a tenth or more
 
 
-def of(run: Trajectory) -> list[str]:
-    """Return what is not to be trusted of a prediction."""
-    onset = math.inf if run.onset_epoch is None else run.onset_epoch
-    learned = [each for each in (run.rollout_half_epoch, run.saturation_epoch) if each]
+def caveats(
+    theory: Theory, *, onset_epoch: float | None, accurate_epochs: Iterable[float | None]
+) -> list[str]:
+    """Return what is not to be trusted of a prediction.
+
+    accurate_epochs: at which rollouts become right. None: not within the curve.
+    """
+    onset = math.inf if onset_epoch is None else onset_epoch
+    learned = [each for each in accurate_epochs if each]
     messages = []
-    if learned and min(learned) < onset and run.theory.early_accuracies:
+    if learned and min(learned) < onset and theory.early_accuracies:
         messages.append(
             "accuracies before the attention onset are not to be trusted "
-            f"({run.theory.early_accuracies})"
+            f"({theory.early_accuracies})"
         )
     if 0 < onset < COARSE:
         coarse = f"with the onset at epoch {onset:.4g} the steps are too coarse for"
         messages.append(
             f"{coarse} a correction of first order in the learning rate"
-            if run.theory.steps
+            if theory.steps
             else f"{coarse} gradient flow: training lags it by about 1.5 epochs, whatever the "
             "learning rate"
         )

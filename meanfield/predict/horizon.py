@@ -61,7 +61,7 @@ def estimated_onset(prepared: Prepared) -> float:
     return float(generated.early_time(gained, 0.0, p.N, p.K))
 
 
-def events(curve: Curve, read: Accuracies, end: float, start: Start) -> dict[str, float | None]:
+def events(curve: Curve, read: Accuracies, end: float, start: Start) -> dict[str, Any]:
     """Return the epochs of what happens up to the epoch ``end``, None for what does not."""
     lr = curve.model.parameters.lr
     steps = steps_to(curve, end * lr)

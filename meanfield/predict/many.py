@@ -19,7 +19,7 @@ from meanfield.logits.gaussian import Gaussian
 from meanfield.numerics.integrate import LONGEST
 from meanfield.parameters import SPACINGS, parameter_arrays, rope_frequency
 from meanfield.predict import quadrature
-from meanfield.theory import Theory
+from meanfield.theory import PAPER, Theory
 
 Array = NDArray[np.float64]
 
@@ -73,7 +73,7 @@ class Batch:
 
 
 def predict_many(
-    theory: str | Theory = "linear",
+    theory: str | Theory = PAPER,
     *,
     N: Any,
     T: Any,
@@ -101,22 +101,13 @@ def predict_many(
             f"not by {theory!r}: predict them one by one"
         )
     one_of("rope_spacing", rope_spacing, SPACINGS)
-    N, T, C = numbers("N", N), numbers("T", T), numbers("C", C)
-    with np.errstate(divide="ignore", invalid="ignore"):  # of sizes that are refused
-        R = generated.nominal_retrieval(T) if R is None else R
-        nominal = generated.nominal_overlap(C, N)
-    Q, S = nominal if Q is None else Q, nominal if S is None else S
-    arrays = parameter_arrays(N=N, T=T, **parameters, R=R, Q=Q, S=S, C=C)
-    for name in "CRQS":
-        require(np.isfinite(arrays[name]), name, arrays[name], "finite")
-    inside = (arrays["R"] > 0) & (arrays["R"] < 1)
-    require(inside, "R", arrays["R"], "strictly between 0 and 1")
+    arrays = _checked(R, Q, S, C, N=N, T=T, **parameters)
     epoch = numbers("epochs", epochs)
     require((epoch >= 0) & (epoch <= LONGEST), "epochs", epoch, f"from 0 to {LONGEST:g}")
     shape = arrays["N"].shape
-    flat = {name: values.reshape(-1, 1) for name, values in arrays.items()}
     epoch = np.array(np.broadcast_to(epoch, (*shape, *epoch.shape[-1:])))
-    t = epoch.reshape(len(flat["N"]), -1) * flat["lr"]
+    flat = {name: values.reshape(-1, 1) for name, values in arrays.items()}
+    t = epoch.reshape(len(flat["lr"]), -1) * flat["lr"]
     kappa = generated.kappa(flat["N"], flat["K"], _rates(closure, flat, rope_spacing))
     rows = quadrature.Rows(
         N=flat["N"],
@@ -130,24 +121,39 @@ def predict_many(
         p0=np.zeros_like(flat["N"]),
     )
     logit_R, U_gained, S_gained, onset = quadrature.solve(closure.solution, rows, t)
-    by_set = {name: values[..., None] for name, values in arrays.items()}
-    logic = Family(
-        N=by_set["N"], K=by_set["K"], Q=by_set["Q"], S=by_set["S"],
-        overlap=generated.mean_overlap(by_set["N"]),
-    )  # fmt: skip
-    S_now = flat["S"] + S_gained
     return Batch(
         epoch=epoch,
         logit_R=logit_R.reshape(epoch.shape),
         Q=(flat["Q"] + U_gained + S_gained).reshape(epoch.shape),
-        S=S_now.reshape(epoch.shape),
+        S=(flat["S"] + S_gained).reshape(epoch.shape),
         onset_epoch=(onset / flat["lr"][:, 0]).reshape(shape),
-        logits=Gaussian(
-            logic=logic,
-            C=by_set["C"],
-            T=by_set["T"],
-            w_variance=generated.uniform_variance(by_set["w_init"]),
-        ),
+        logits=_gaussian({name: values[..., None] for name, values in arrays.items()}),
+    )
+
+
+def _checked(R: Any, Q: Any, S: Any, C: Any, **parameters: Any) -> dict[str, Array]:
+    """Return parameters and start as arrays of one shape; ParameterError for what cannot be."""
+    N, T, C = numbers("N", parameters["N"]), numbers("T", parameters["T"]), numbers("C", C)
+    with np.errstate(divide="ignore", invalid="ignore"):  # of sizes that are refused
+        R = generated.nominal_retrieval(T) if R is None else R
+        nominal = generated.nominal_overlap(C, N)
+    Q, S = nominal if Q is None else Q, nominal if S is None else S
+    arrays = parameter_arrays(**parameters, R=R, Q=Q, S=S, C=C)
+    for name in "CRQS":
+        require(np.isfinite(arrays[name]), name, arrays[name], "finite")
+    inside = (arrays["R"] > 0) & (arrays["R"] < 1)
+    require(inside, "R", arrays["R"], "strictly between 0 and 1")
+    return arrays
+
+
+def _gaussian(by_set: dict[str, Array]) -> Gaussian:
+    """Return how the logits are read, the parameter sets in front of the epochs."""
+    N, K, overlap = by_set["N"], by_set["K"], generated.mean_overlap(by_set["N"])
+    return Gaussian(
+        logic=Family(N=N, K=K, Q=by_set["Q"], S=by_set["S"], overlap=overlap),
+        C=by_set["C"],
+        T=by_set["T"],
+        w_variance=generated.uniform_variance(by_set["w_init"]),
     )
 
 

@@ -6,11 +6,13 @@ import os
 from typing import TYPE_CHECKING
 
 from meanfield import style
-from meanfield.predict.trajectory import Trajectory
 from meanfield.style import BAND, BLUE, COLORS, DASHED, DOTTED, GREY
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from meanfield.predict.trajectory import Trajectory
 
 PHASES = (("heuristic",), ("attention locks on", "locks on"), ("saturated",))  # shorter ones last
 LETTER = 0.062  # inches, of the width of a name
@@ -19,6 +21,11 @@ LETTER = 0.062  # inches, of the width of a name
 def plot(trajectory: Trajectory, path: str | os.PathLike[str]) -> None:
     """Write the plot to ``path``, whole or not at all; its suffix chooses the format."""
     style.check(path)
+    style.save(draw(trajectory), path)
+
+
+def draw(trajectory: Trajectory) -> Figure:
+    """Return the plot."""
     parameters, epoch = trajectory.parameters, trajectory.epoch
     with style.drawing(6.4, 5.0) as figure:
         above, below = figure.subplots(2, sharex=True)
@@ -60,7 +67,7 @@ def plot(trajectory: Trajectory, path: str | os.PathLike[str]) -> None:
         for axes in (above, below):
             axes.axvspan(*ends, color=BAND, lw=0, zorder=0)
             axes.legend(loc="upper left")
-        style.save(figure, path)
+    return figure
 
 
 def phases(axes: Axes, trajectory: Trajectory, *, width: float) -> tuple[float, float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,13 +11,14 @@ from scipy.special import expit
 
 from meanfield import generated
 from meanfield.checks import integer, positive
+from meanfield.dynamics import Curve
 from meanfield.errors import ParameterError
 from meanfield.parameters import Parameters
 from meanfield.predict import horizon
 from meanfield.predict.accuracies import Accuracies
 from meanfield.predict.trajectory import Trajectory
 from meanfield.start import Start
-from meanfield.theory import DEFAULT, Theory
+from meanfield.theory import DEFAULT, Prepared, Theory
 from meanfield.training import Training
 
 Array = NDArray[np.float64]
@@ -53,28 +55,38 @@ def predict(
     read = Accuracies(prepared.logits, parameters)
     curve, end = horizon.solve(prepared, read, end)
     epoch = np.linspace(0.0, end, points) if wanted is None else wanted
-    t = np.minimum(epoch * parameters.lr, curve.end)
-    logit_R, Q, S = curve(t)
-    R, logits = expit(logit_R), prepared.logits
-    sigma_c, sigma_o = logits.deviations(R, Q, S)
-    wrong = read.next_token_error(curve, t)
+    evaluate = partial(_curves, prepared, read, curve)
     return Trajectory(
         parameters=parameters,
         theory=theory,
         start=prepared.start,
         epoch=epoch,
-        R=R,
-        retrieval_error=expit(-logit_R),
-        Q=Q,
-        S=S,
-        margin=logits.margin(R, Q, S),
-        loss=prepared.model.loss.value(R, Q, S),
-        sigma_c=sigma_c,
-        sigma_o=sigma_o,
-        next_token_error=wrong,
-        rollout_error=np.asarray(generated.rollout_error(wrong, parameters.N, parameters.T)),
+        **evaluate(epoch),
         **horizon.events(curve, read, end, prepared.start),
+        evaluate=evaluate,
     )
+
+
+def _curves(prepared: Prepared, read: Accuracies, curve: Curve, epoch: Array) -> dict[str, Any]:
+    """Return what a Trajectory holds at these epochs."""
+    p, logits = prepared.model.parameters, prepared.logits
+    t = np.minimum(epoch * p.lr, curve.end)
+    logit_R, Q, S = curve(t)
+    R = expit(logit_R)
+    sigma_c, sigma_o = logits.deviations(R, Q, S)
+    wrong = read.next_token_error(curve, t)
+    return {
+        "R": R,
+        "retrieval_error": expit(-logit_R),
+        "Q": Q,
+        "S": S,
+        "margin": logits.margin(R, Q, S),
+        "loss": prepared.model.loss.value(R, Q, S),
+        "sigma_c": sigma_c,
+        "sigma_o": sigma_o,
+        "next_token_error": wrong,
+        "rollout_error": np.asarray(generated.rollout_error(wrong, p.N, p.T)),
+    }
 
 
 def _listed(epochs: Any) -> Array | None:

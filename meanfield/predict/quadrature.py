@@ -148,8 +148,8 @@ class _Integrals:
     logit_R: Array
     margin: Array
     t: Array
-    Z: Array  # K (S - S0)
-    dZ: Array  # by x, at the points
+    S_gained: Array
+    dS: Array  # by x, at the points
     dt: Array
 
 
@@ -157,17 +157,17 @@ def _integrate(way: Way, rows: Rows, edges: Array, nodes: int) -> _Integrals:
     wide = Rows(*(values[:, :, None] for values in vars(rows).values()))
     x, half = panels.at_points(edges, nodes)
     U_gained, logit_R, dV = way.path(x, wide)
-    dZ = expit(-logit_R) * dV
-    Z = panels.at_edges(dZ, half)
-    margin = _margin(logit_R, U_gained, panels.between_edges(dZ, half, Z), wide)
+    dS = generated.off_target_slope(expit(-logit_R), wide.K) * dV
+    S_gained = panels.at_edges(dS, half)
+    margin = _margin(logit_R, U_gained, panels.between_edges(dS, half, S_gained), wide)
     dt = dV * generated.time_slope(margin, wide.N, wide.K)
     U_gained, logit_R, _ = way.path(edges, rows)
-    margin = _margin(logit_R, U_gained, Z, rows)
-    return _Integrals(half, logit_R, margin, panels.at_edges(dt, half), Z, dZ, dt)
+    margin = _margin(logit_R, U_gained, S_gained, rows)
+    return _Integrals(half, logit_R, margin, panels.at_edges(dt, half), S_gained, dS, dt)
 
 
-def _margin(logit_R: Array, U_gained: Array, Z: Array, rows: Rows) -> Array:
-    S = rows.S0 + Z / rows.K
+def _margin(logit_R: Array, U_gained: Array, S_gained: Array, rows: Rows) -> Array:
+    S = rows.S0 + S_gained
     Q = rows.U0 + U_gained + S
     return np.asarray(generated.margin(expit(logit_R), Q, S, rows.C, rows.N, rows.K))
 
@@ -230,7 +230,7 @@ def _evaluate(way: Way, rows: Rows, t: Array, edges: Array, x_onset: Array) -> t
     seen = _integrate(way, rows, edges, NODES)
     if np.any(seen.t[:, -1:] < rows.t_end):
         raise ArithmeticError("the quadrature ends before the last epoch asked for")
-    total, total_Z = (panels.integral_series(each, seen.half) for each in (seen.dt, seen.dZ))
+    total, total_S = (panels.integral_series(each, seen.half) for each in (seen.dt, seen.dS))
     slope = np.moveaxis(seen.dt @ panels.coefficients(NODES).T, 2, 0) * seen.half[:, :, 0]
 
     panel = panels.find(seen.t, t)
@@ -240,7 +240,8 @@ def _evaluate(way: Way, rows: Rows, t: Array, edges: Array, x_onset: Array) -> t
     offset = np.where(t > 0, offset, -1.0)
     half = panels.pick(seen.half[:, :, 0], panel)
     U_gained, logit_R, _ = way.path(panels.pick(edges, panel) + half * (1 + offset), rows)
-    Z = panels.pick(seen.Z, panel) + panels.series(panels.pick(total_Z, panel), offset) * (t > 0)
+    S_more = panels.series(panels.pick(total_S, panel), offset) * (t > 0)
+    S_gained = panels.pick(seen.S_gained, panel) + S_more
 
     x = np.minimum(x_onset, edges[:, -1:])
     panel = panels.find(edges, x)
@@ -248,7 +249,7 @@ def _evaluate(way: Way, rows: Rows, t: Array, edges: Array, x_onset: Array) -> t
     onset = panels.pick(seen.t, panel) + panels.series(panels.pick(total, panel), offset)
     finite = (x_onset <= edges[:, -1:]) & np.isfinite(panels.pick(seen.t[:, 1:], panel))
     onset = np.where(finite, onset, np.inf) * (x_onset > 0)
-    state = np.array([logit_R, U_gained, Z / rows.K])
+    state = np.array([logit_R, U_gained, S_gained])
     if np.any(np.isnan(state)) or np.any(np.isnan(onset)):
         raise ArithmeticError("the quadrature has left float64")
     return state, onset[:, 0]

@@ -10,7 +10,6 @@ from scipy.special import logit
 
 from meanfield import generated
 from meanfield.attention import closures
-from meanfield.predict import caveats
 from meanfield.predict.trajectory import Trajectory
 from meanfield.quantities import QUANTITIES
 
@@ -28,7 +27,6 @@ def report(run: Trajectory, trust: Iterable[str]) -> str:
         "g_0": closures.rate(closures.QUADRATIC, p),
     }
     start = {f"{name}0": getattr(run.start, name) for name in "RQS"}
-    warnings = caveats.of(run)
     lines = [
         "parameters",
         f"  {listed(p.items())}",
@@ -39,8 +37,8 @@ def report(run: Trajectory, trust: Iterable[str]) -> str:
         *(f"  {line}" for line in trust),
         "phases",
         *(f"  {line}" for line in phases(run)),
-        *(["caveats"] if warnings else []),
-        *(f"  {line}" for line in warnings),
+        *(["caveats"] if run.caveats else []),
+        *(f"  {line}" for line in run.caveats),
         "",
         table(run),
     ]
@@ -82,9 +80,9 @@ def _comeback(run: Trajectory) -> str:
     kappa = generated.kappa(p.N, p.K, closures.rate(closure, p) * run.theory.pace(p))
     least = closure.solution.basin_gap(logit(run.start.R), kappa)
     if least == -np.inf:  # (X3j)
-        return f" (in the {closure.name} closure it returns, however late)"
+        return f" (in the {run.theory} closure it returns, however late)"
     if least >= run.start.Q - run.start.S:  # (X3i)
-        return f" (in the {closure.name} closure it never returns: outside its basin of attraction)"
+        return f" (in the {run.theory} closure it never returns: outside its basin of attraction)"
     return ""
 
 

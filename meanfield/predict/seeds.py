@@ -25,10 +25,11 @@ from meanfield.parameters import Parameters
 from meanfield.predict.many import Batch
 from meanfield.predict.prediction import ascending
 from meanfield.start import Start
-from meanfield.theory import Theory, stacked
+from meanfield.theory import BEST, Theory, stacked
 
 Array = NDArray[np.float64]
 
+PLAIN = Theory()  # down the mean-field loss
 SAMPLES = 400  # of the spread over seeds, unless told otherwise
 CHUNK = 32  # seeds solved as one model
 PANEL_COUNTS = (2, 3, 6)  # on the way to the onset, finer and finer
@@ -36,20 +37,26 @@ PROBED, SAME_LAW = 16, 0.005  # seeds that tell how fluctuations shift the onset
 
 
 def onset_epochs(
-    parameters: Parameters, q: Array, k: Array, *, overlap: float | None = None
+    parameters: Parameters,
+    q: Array,
+    k: Array,
+    *,
+    theory: Theory = PLAIN,
+    overlap: float | None = None,
 ) -> Array:
     """Return the epoch of R = 1/2 (T = 2: R = 3/4) of each seed from Q = S = C/N; q, k: (B, d).
 
-    By quadrature along the flow, finer and finer until it changes by less than a thousandth; where
-    it does not settle the equations are solved, as they are with an overlap, for the loss with
-    fluctuations. 0 where a seed starts beyond, inf where it does not come there in a hundred times
-    the linear closure's time. Raises ParameterError for too many actions and planes.
+    theory: its loss is gone down. By quadrature along the flow, finer and finer until it changes by
+    less than a thousandth; where it does not settle the equations are solved, as they are for a
+    loss with the fluctuations of a vocabulary of this ``overlap``, 1/N unless given. 0 where a seed
+    starts beyond, inf where it does not come there in a hundred times the linear closure's time.
+    Raises ParameterError for too many actions and planes.
     """
     rope, heads = followable_planes(parameters), planes.heads(q, k)
     R_end = onset_retrieval(parameters.T)
     R, _, _ = planes.retrieval(rope, heads.p)
     found, again = np.zeros(len(R)), np.flatnonzero(R_end > R)
-    if overlap is None:
+    if not theory.fluctuating:
         log_t = np.full(len(R), np.nan)
         for count in PANEL_COUNTS:
             before = log_t[again]
@@ -61,13 +68,12 @@ def onset_epochs(
     slow = onset_of_closure(closures.LINEAR, parameters, R_end=R_end).log_t
     with np.errstate(over="ignore"):  # later than float64 can say: inf
         longest = min(100 * float(np.exp(slow)), LONGEST)
-    loss = "mean-field" if overlap is None else "fluctuations"
-    theory = Theory(attention="per-seed", loss=loss)
+    known: dict[str, Any] = {} if overlap is None else {"overlap": overlap}
+    each = theory.of_each_seed()
     for chunk in np.array_split(again, 1 + again.size // CHUNK):
         if chunk.size:
-            known: dict[str, Any] = {} if overlap is None else {"overlap": overlap}
             starts = [Start(q=q[row], k=k[row], **known).resolved(parameters) for row in chunk]
-            model = theory.model(parameters, stacked(starts))
+            model = each.model(parameters, stacked(starts))
             found[chunk] = _attends(model, R_end, longest) / parameters.lr
     return found
 
@@ -86,7 +92,7 @@ def _attends(model: Model, R_end: float, longest: float) -> Array:
 
 def predict_seeds(
     parameters: Parameters,
-    theory: str | Theory = "per-seed+fluctuations",
+    theory: str | Theory = BEST,
     *,
     starts: Sequence[Start],
     epochs: ArrayLike,
@@ -166,6 +172,7 @@ class Spread:
 
 def onset_spread(
     parameters: Parameters,
+    theory: Theory = PLAIN,
     *,
     samples: int = SAMPLES,
     rng_seed: int = RNG_SEED,
@@ -173,24 +180,29 @@ def onset_spread(
 ) -> Spread:
     """Return how the onset epoch spreads over seeds drawn from the initialisation.
 
-    overlap: of the vocabulary, for the loss with fluctuations; None for the mean-field loss.
+    theory, overlap: as in ``onset_epochs``.
     """
     q, k = draw(parameters, samples, rng_seed=rng_seed)
     onsets = onset_epochs(parameters, q, k)
-    if overlap is not None:
-        onsets = _with_fluctuations(parameters, q, k, onsets, overlap)
+    if theory.fluctuating:
+        onsets = _with_fluctuations(parameters, q, k, onsets, theory, overlap)
     low, median, high = np.quantile(onsets, (0.1, 0.5, 0.9), method="nearest")
     return Spread(samples, float(low), float(median), float(high))
 
 
 def _with_fluctuations(
-    parameters: Parameters, q: Array, k: Array, onsets: Array, overlap: float
+    parameters: Parameters,
+    q: Array,
+    k: Array,
+    onsets: Array,
+    theory: Theory,
+    overlap: float | None,
 ) -> Array:
     """Return what the loss with fluctuations makes of the onset of each seed.
 
     As a rule it is a power law of the onset itself, which a few seeds tell; else all are solved.
     """
-    few = onset_epochs(parameters, q[:PROBED], k[:PROBED], overlap=overlap)
+    few = onset_epochs(parameters, q[:PROBED], k[:PROBED], theory=theory, overlap=overlap)
     if len(onsets) <= PROBED:
         return few
     with np.errstate(divide="ignore"):
@@ -199,4 +211,4 @@ def _with_fluctuations(
         law = np.polyfit(before[:PROBED], after, 1)
         if np.std(after - np.polyval(law, before[:PROBED])) < SAME_LAW:
             return np.asarray(np.exp(np.polyval(law, before)))
-    return onset_epochs(parameters, q, k, overlap=overlap)
+    return onset_epochs(parameters, q, k, theory=theory, overlap=overlap)

@@ -6,18 +6,25 @@ import csv
 import io
 import json
 import os
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
+from meanfield.errors import ParameterError
 from meanfield.files import reading, writing
 from meanfield.parameters import Parameters
-from meanfield.predict import caveats
+from meanfield.predict.caveats import caveats
 from meanfield.quantities import QUANTITIES
 from meanfield.start import Start
 from meanfield.theory import OwnClosure, Theory
+
+if TYPE_CHECKING:
+    import pandas
+    import xarray
+    from matplotlib.figure import Figure
 
 Array = NDArray[np.float64]
 
@@ -37,10 +44,11 @@ CURVES = (
     "next_token_error",
     "rollout_error",
 )
+ACCURACIES = ("next_token_accuracy", "rollout_accuracy")
 TIMES = ("heuristic_end_epoch", "onset_epoch", "rollout_half_epoch", "saturation_epoch")
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Trajectory:
     """A predicted training run. Arrays are over epochs, all of the same length.
 
@@ -75,6 +83,64 @@ class Trajectory:
     onset_epoch: float | None
     rollout_half_epoch: float | None
     saturation_epoch: float | None
+    evaluate: Callable[[Array], dict[str, Any]] | None = None  # the solution itself, not in files
+
+    def __repr__(self) -> str:
+        """Return what was predicted of what, in a line."""
+        sizes = ", ".join(f"{name} = {getattr(self.parameters, name)}" for name in "NTK")
+        onset = "none" if self.onset_epoch is None else f"epoch {self.onset_epoch:.4g}"
+        return (
+            f"<Trajectory {self.theory}: {sizes}, {np.size(self.epoch)} epochs to "
+            f"{np.max(self.epoch):g}, attention onset {onset}>"
+        )
+
+    def at(self, epoch: ArrayLike) -> Trajectory:
+        """Return the same prediction at other epochs: a number, or an array of any shape.
+
+        Raises ParameterError for epochs beyond the curve, or if it was read from a file.
+        """
+        wanted, end = np.asarray(epoch, float), np.max(self.epoch)
+        if self.evaluate is None:
+            raise ParameterError(
+                "a prediction read from a file knows its own epochs only: predict it again"
+            )
+        if not np.all((wanted >= 0) & (wanted <= end)):
+            raise ParameterError(f"epoch must lie between 0 and the last one, {end:g}")
+        return replace(self, epoch=wanted[()], **self.evaluate(wanted))
+
+    def plot(self) -> Figure:
+        """Return a matplotlib figure: order parameters above, accuracies below, phases marked."""
+        from meanfield.predict.plot import draw
+
+        return draw(self)
+
+    def to_xarray(self) -> xarray.Dataset:
+        """Return a labelled dataset over the epochs, with what it is in the attributes."""
+        import xarray
+
+        variables = {
+            name: ("epoch", getattr(self, name), QUANTITIES[name].attributes)
+            for name in (*CURVES[1:], *ACCURACIES)
+        }
+        about = {**dict(self.parameters.items()), "theory": str(self.theory)}
+        events = {name: getattr(self, name) for name in TIMES}
+        known = {name: value for name, value in events.items() if value is not None}
+        epochs = {"epoch": ("epoch", self.epoch, QUANTITIES["epoch"].attributes)}
+        attributes = {**about, **known, "caveats": " ".join(self.caveats)}
+        return xarray.Dataset(variables, epochs, attributes)
+
+    def to_dataframe(self) -> pandas.DataFrame:
+        """Return a table with a row for each epoch."""
+        import pandas
+
+        columns = {name: getattr(self, name) for name in (*CURVES, *ACCURACIES)}
+        return pandas.DataFrame(columns).set_index("epoch")
+
+    @property
+    def caveats(self) -> list[str]:
+        """What of it is not to be trusted, a sentence each."""
+        accurate = self.rollout_half_epoch, self.saturation_epoch
+        return caveats(self.theory, onset_epoch=self.onset_epoch, accurate_epochs=accurate)
 
     @property
     def next_token_accuracy(self) -> Array:
@@ -92,9 +158,8 @@ class Trajectory:
             **self._about(),
             **{name: getattr(self, name) for name in TIMES},
             **{name: getattr(self, name).tolist() for name in CURVES},
-            "next_token_accuracy": self.next_token_accuracy.tolist(),
-            "rollout_accuracy": self.rollout_accuracy.tolist(),
-            "caveats": caveats.of(self),
+            **{name: getattr(self, name).tolist() for name in ACCURACIES},
+            "caveats": self.caveats,
         }
 
     def to_json(self) -> str:
@@ -103,7 +168,7 @@ class Trajectory:
 
     def to_csv(self) -> str:
         """Return CSV: a line of names, then one line an epoch; numbers keep all their digits."""
-        names = (*CURVES, "next_token_accuracy", "rollout_accuracy")
+        names = (*CURVES, *ACCURACIES)
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(names)

@@ -11,12 +11,13 @@ import math
 
 import numpy as np
 
-from meanfield.attention.closures import CLOSURES, Closure
+from meanfield.attention.closures import Closure
 from meanfield.attention.onset import onset_of_closure, onset_of_softmax, onset_retrieval
 from meanfield.attention.planes import FlowError
 from meanfield.parameters import Parameters
 from meanfield.predict.seeds import onset_spread
 from meanfield.predict.trajectory import Trajectory
+from meanfield.theory import CLOSURES
 
 TOLERANCE = 0.1  # a closure is trusted when its onset lies within a tenth of the attention's own
 
@@ -58,15 +59,15 @@ def of_closure(
 
     measured: whether the prediction is from another start than the nominal one.
     """
-    others = [other for other in CLOSURES.values() if other.name != closure.name]
+    others = {name: other for name, other in CLOSURES.items() if other is not closure}
     try:
-        own, *delays = relative_delays(parameters, closure, *others)
+        own, *delays = relative_delays(parameters, closure, *others.values())
     except FlowError as error:
         return (f"trust cannot be judged: {error}",)
     verdict = "trusted only" if abs(own) <= TOLERANCE else "not trusted"
     what = "the onset epoch" if parameters.T > 2 else "the epoch of R = 3/4, as R starts at 1/2"
     pairs = zip(others, delays, strict=True)
-    listed = ", ".join(f"{other.name}: {percent(by)}" for other, by in pairs)
+    listed = ", ".join(f"{name}: {percent(by)}" for name, by in pairs)
     start = "the nominal start, not the one given," if measured else "the nominal start"
     return (
         f"{verdict} for {what}: {percent(own)} ({listed})",
@@ -77,8 +78,7 @@ def of_closure(
 def of_typical_seed(run: Trajectory, *, samples: int) -> tuple[str, ...]:
     """Say how the onset spreads over seeds, which a typical one leaves out."""
     parameters = run.parameters
-    overlap = run.start.overlap if run.theory.fluctuating else None
-    spread = onset_spread(parameters, samples=samples, overlap=overlap)
+    spread = onset_spread(parameters, run.theory, samples=samples, overlap=run.start.overlap)
     what = "the onset" if parameters.T > 2 else "R = 3/4"
     if math.isfinite(spread.high):
         where = (

@@ -34,7 +34,7 @@ from numpy.typing import NDArray
 from meanfield.checks import nonnegative, real
 from meanfield.errors import FileError, ParameterError
 from meanfield.parameters import Parameters
-from meanfield.theory import DEFAULT, Theory
+from meanfield.theory import DEFAULT, PAPER, Theory
 
 TABLES = ("theory", "closure", "epochs", "fixed", "grid", "training")
 INTEGERS = ("N", "T", "K", "d_head")
@@ -143,7 +143,7 @@ def _theory(tables: Mapping[str, Any]) -> Theory:
     """Return the theory that is named, or whose closure is; ParameterError for none of a sweep."""
     if "theory" in tables and "closure" in tables:
         raise ParameterError("a grid has a theory or a closure, not both")
-    named = tables.get("theory", tables.get("closure", "linear"))
+    named = tables.get("theory", tables.get("closure", PAPER))
     theory = Theory.parse(named)
     if "closure" in tables and not theory.closed:
         theory = Theory.parse(DEFAULT)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -18,34 +17,25 @@ from meanfield.sweep.workers import Cluster
 RESUME = "the same command with --resume goes on"
 
 
-def add_options(to: argparse.ArgumentParser) -> None:
-    """Add what every sweep has: how to go on, and where to run."""
-    to.add_argument("--resume", action="store_true",
-                    help="go on, or add values to the axes; what is there stays")  # fmt: skip
+def add_options(to: Any) -> None:
+    """Add to a parser what every sweep has: how to go on, and where to run."""
+    to.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on, or add values to the axes; what is there stays",
+    )
     to.add_argument("--overwrite", action="store_true", help="start again over an old dataset")
-    to.add_argument("--dry-run", action="store_true",
-                    help="check the grid, say how many runs and how long, and stop")  # fmt: skip
-    where = to.add_argument_group("where to run (by default a process for each core)")
-    where.add_argument("--workers", type=command.integer, metavar="COUNT",
-                       help="local processes; 0 for none, one after the other")  # fmt: skip
-    where.add_argument("--memory", metavar="SIZE", help="of each worker, such as 2GiB")
-    where.add_argument("--scheduler", metavar="tcp://HOST:PORT",
-                       help="of a Dask cluster that is running")  # fmt: skip
-    where.add_argument("--slurm", type=command.integer, metavar="JOBS",
-                       help="workers to ask a SLURM queue for")  # fmt: skip
-    where.add_argument("--queue", help="of the SLURM jobs")
-    where.add_argument("--walltime", metavar="HH:MM:SS", help="of the SLURM jobs")
-    where.add_argument("--account", help="of the SLURM jobs")
-    where.add_argument("--directive", dest="directives", action="append", default=[],
-                       metavar="LINE",
-                       help="a further #SBATCH line: --directive=--gres=gpu:1")  # fmt: skip
+    to.add_argument(
+        "--dry-run", action="store_true", help="check the grid, say how many runs and how long"
+    )
+    command.add_fields(
+        to.add_argument_group("where to run (by default a process for each core)"), Cluster
+    )
 
 
-def cluster_of(options: argparse.Namespace) -> Cluster:
+def cluster_of(options: Any) -> Cluster:
     """Return where the options say to run."""
-    names = ("workers", "memory", "scheduler", "slurm", "queue", "walltime", "account")
-    given = {name: getattr(options, name) for name in names}
-    return Cluster(**given, directives=tuple(options.directives))
+    return Cluster(**command.given(options, Cluster))
 
 
 def described(grid: Grid) -> str:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
+from meanfield.checks import option
 from meanfield.errors import FileError, ParameterError
 
 AHEAD = 4  # tasks under way for each worker, so that none waits
@@ -33,14 +34,20 @@ class Cluster:
     default, is Dask's own jobqueue.yaml.
     """
 
-    workers: int | None = None
-    memory: str | None = None
-    scheduler: str | None = None
-    slurm: int | None = None
-    queue: str | None = None
-    walltime: str | None = None
-    account: str | None = None
-    directives: tuple[str, ...] = ()
+    workers: int | None = option(
+        None, "local processes; 0 for none, one after the other", least=0, metavar="COUNT"
+    )
+    memory: str | None = option(None, "of each worker, such as 2GiB", metavar="SIZE")
+    scheduler: str | None = option(
+        None, "of a Dask cluster that is running", metavar="tcp://HOST:PORT"
+    )
+    slurm: int | None = option(None, "workers to ask a SLURM queue for", least=1, metavar="JOBS")
+    queue: str | None = option(None, "of the SLURM jobs")
+    walltime: str | None = option(None, "of the SLURM jobs", metavar="HH:MM:SS")
+    account: str | None = option(None, "of the SLURM jobs")
+    directives: tuple[str, ...] = option(
+        (), "a further #SBATCH line: --directive=--gres=gpu:1", flag="directive", metavar="LINE"
+    )
 
     def __post_init__(self) -> None:
         """Refuse what contradicts itself."""

@@ -17,7 +17,7 @@ from meanfield.compare.comparison import compare
 from meanfield.predict.seeds import predict_seeds
 from meanfield.runs.measured import of_run
 from meanfield.start import vocabulary_overlap
-from tests.agreement.ensembles import SEEDS, excess, trained, with_own_gradient
+from tests.agreement.ensembles import SEEDS, closed_rates, excess, trained, with_own_gradient
 
 N, EPOCHS = 12, 300
 ALLOWED = {"R": 0.1, "Q": 0.25, "S": 0.15, "loss": 0.4}  # over N
@@ -43,12 +43,12 @@ def test_the_ensemble_has_learned_all_there_is() -> None:
 
 def lower_sizes(*state: Any) -> Rates:
     logit_R, Q, S, C, N, K, rate = state
-    return generated.rhs_linear(logit_R, Q, S, C, N, K - 1, rate)
+    return closed_rates(logit_R, Q, S, C, N, K - 1, rate)
 
 
 def scaled(*factors: float) -> Mutation:
     def rhs(*state: Any) -> Rates:
-        rates = generated.rhs_linear(*state)
+        rates = closed_rates(*state)
         return tuple(factor * rate for factor, rate in zip(factors, rates, strict=True))
 
     return rhs
@@ -57,7 +57,7 @@ def scaled(*factors: float) -> Mutation:
 def without_C(*state: Any) -> Rates:
     """Another conserved sum."""
     logit_R, Q, S, C, N, K, rate = state
-    return generated.rhs_linear(logit_R, Q, S, C + 1, N, K, rate)
+    return closed_rates(logit_R, Q, S, C + 1, N, K, rate)
 
 
 MUTANTS: dict[str, Mutation] = {

@@ -112,8 +112,9 @@ def test_gradient_of_retrieval(sizes: tuple[int, int]) -> None:
         at = {**head.sizes, i: head.T + 1 + t, j: column + 1}
         same(value(attention.retrieval_slope, at, arrays), by_logit[t, column])
         (row_slopes,) = torch.autograd.grad(weights[t, column], logits, retain_graph=True)
-        for other in range(head.T):
-            same(value(attention.softmax_slope, {**at, l: other + 1}, arrays), row_slopes[t, other])
+        for row, other in itertools.product(range(head.T), repeat=2):
+            there = {**at, attention.other_row: head.T + 1 + row, l: other + 1}
+            same(value(attention.softmax_slope, there, arrays), row_slopes[row, other])
         slopes = head.gradient(logits[t, column])
         slopes_of_u[head.T + 1 + t, column + 1] = sp.Float(slopes[0][1].item())
         for plane in range(half):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import numpy as np
 import pytest
 
 from derivations.code import javascript
-from derivations.code.numpy import Written, select
+from derivations.code.written import Written, select
 from derivations.symbols import N, R
 from meanfield import ParameterError, Parameters, predict
 from meanfield.explore import __main__ as explore
@@ -22,6 +23,8 @@ from meanfield.predict import __main__ as cli
 
 sync_api = pytest.importorskip("playwright.sync_api")
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+NODE = shutil.which("node") or ""
+needs_node = pytest.mark.skipif(not NODE, reason="Node is not installed")
 needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")
 
 FLAGS = [
@@ -96,6 +99,20 @@ def agrees(shown: dict[str, Any]) -> None:
             assert found is None, name
         else:
             assert found == pytest.approx(expected, rel=1e-8), name
+
+
+@needs_node
+@pytest.mark.parametrize("model", MODELS)
+def test_the_solver_gives_the_numbers_of_python(model: str) -> None:
+    folder = Path(explore.__file__).parent / "explorer"
+    parts = ("special.js", "generated.js", "solver.js")
+    source = "".join((folder / part).read_text(encoding="utf-8") for part in parts)
+    given: dict[str, Any] = {"N": 20, "T": 10, "d_head": 64, "rope_theta": 10, "lr": 2}
+    given |= {"closure": "linear", "epochs": None, **MODELS[model]}
+    given.setdefault("K", given["N"])
+    asked = f"{source}\nconsole.log(JSON.stringify(predict({json.dumps(given)})))"
+    done = subprocess.run([NODE, "-e", asked], capture_output=True, text=True, check=True)
+    agrees({"parameters": given, **json.loads(done.stdout)})
 
 
 @needs_browser
@@ -265,8 +282,8 @@ def test_every_part_is_put_in_its_place() -> None:
 def test_the_printer_writes_scalars_and_refuses_what_it_does_not_know() -> None:
     written = Written("f", "Says.", (), (R, N), (select(R > 1, R**2, 1 / N), R / 3))
     source = javascript.function(written)
-    assert "return [((R > 1) ? (Math.pow(R, 2)) : (1/N)), (1/3)*R];" in source
+    assert "return [R > 1 ? R**2 : 1 / N, R / 3];" in source
     from sympy import gamma
 
     with pytest.raises(ValueError, match="no JavaScript is known for gamma"):
-        javascript.code(gamma(R))
+        javascript.function(Written("f", "Says.", (), (R,), gamma(R)))
