@@ -30,7 +30,7 @@ ALSO = {
     "figures/batches.py": {"simulate"},  # its settings, which load no torch
     "figures/make_runs.py": {"torch", "simulate"},
 }
-SWEEPS = {"xarray", "zarr", "dask", "distributed", "dask_jobqueue"}
+SWEEPS = {"numcodecs", "xarray", "zarr", "dask", "distributed", "dask_jobqueue"}
 LAZY = {"meanfield": {"matplotlib", "pandas", "tabulate", "tqdm", "derivations"} | SWEEPS}
 
 # The floors inside meanfield, from the ground: a room imports from rooms below it and from itself.
