@@ -156,7 +156,8 @@ def gradient_by_plane(plane_product: sp.Eq, vector: sp.IndexedBase) -> sp.Immuta
 def gradient_without_closure(
     attention_gradient: sp.Eq, plane_product: sp.Eq, plane_size: sp.Eq
 ) -> Iterator[Step]:
-    summand = sum(plane_sum(square) for square in attention_gradient.rhs.function.args)
+    (squares,) = attention_gradient.rhs.atoms(sp.Sum)
+    summand = plane_sum(squares.function)
     for vector in (query, key):
         gradient = gradient_by_plane(plane_product, vector)
         slopes = slope_in_plane(R, vector)
@@ -164,7 +165,10 @@ def gradient_without_closure(
         summand = summand.xreplace(dict(zip(slopes, gradient, strict=True)))
     by_size = sp.factor(sp.expand(summand)).subs(plane_size.rhs, size[r])
     yield "Squares, in plane r", by_size
-    yield "Sum over planes", sp.Eq(G, sp.Sum(by_size, PLANES))
+    yield (
+        "Sum over planes",
+        sp.Eq(G, attention_gradient.rhs.xreplace({squares: sp.Sum(by_size, PLANES)})),
+    )
 
 
 def velocity(
@@ -227,6 +231,11 @@ def size_flow(weight_flow: sp.Eq, plane_product: sp.Eq, plane_size: sp.Eq) -> It
 @equation("X5h", "Conserved imbalance", status=BEYOND, follows_from=(weight_flow, plane_product))
 def conserved_imbalance(weight_flow: sp.Eq, plane_product: sp.Eq) -> Iterator[Step]:
     difference = squared_length(query) - squared_length(key)
+    turned = plane_product.rhs.dot(H_PAIR)
+    for vector in (query, key):
+        along = plane(vector).dot(gradient_by_plane(plane_product, vector))
+        require(sp.expand(along - turned) == 0, "R is not a function of a product of the two")
+    yield "Scaling the query moves R as much as scaling the key: both scale p_r", turned
     rate = rate_of(difference, weight_flow, plane_product)
     yield "Its rate", sp.Eq(sp.Derivative(sp.Function("I")(r, t), t), rate, evaluate=False)
     require(rate == 0, f"it changes at the rate {rate}")
@@ -265,32 +274,54 @@ def row_sum(row: sp.Expr) -> sp.Expr:
 
 
 @equation(
-    "X5j",
-    "Retrieval by offset",
+    "X5p",
+    "Attention weight at an offset",
     status=BEYOND,
-    follows_from=(retrieval, attention, logit_by_plane),
+    follows_from=(logit_by_plane,),
+    note="Before the normalisation of its row. The 2T - 1 of them make the whole of attention.",
 )
-def retrieval_by_offset(
-    retrieval: sp.Eq, attention: sp.Eq, logit_by_plane: sp.Eq
-) -> Iterator[Step]:
+def weight_at_offset(logit_by_plane: sp.Eq) -> Iterator[Step]:
     logit = at_distance(logit_by_plane.rhs)
     require(not logit.has(i), "a logit depends on more than the offset")
     yield "One logit for every offset m = i - j", sp.Eq(u_at[offset], logit)
-    (normaliser,) = attention.rhs.atoms(sp.Sum)
-    require(normaliser == sp.Sum(sp.exp(u[i, l]), (l, 1, T)), "a row is not the actions 1..T")
-    in_weights = {normaliser: row_sum(i), sp.exp(u[i, j]): e[i - j]}
-    own = attention.rhs.xreplace(in_weights).subs(j, i - T)
+    yield "Its exponential", sp.Eq(e[offset], sp.exp(logit))
+
+
+@equation(
+    "X5j",
+    "Retrieval by offset",
+    status=BEYOND,
+    follows_from=(retrieval, attention, logit_by_plane, weight_at_offset),
+)
+def retrieval_by_offset(
+    retrieval: sp.Eq, attention: sp.Eq, logit_by_plane: sp.Eq, weight_at_offset: sp.Eq
+) -> Iterator[Step]:
+    weight = sp.exp(at_distance(logit_by_plane.rhs))
+    require(weight == weight_at_offset.rhs, "(X5p) is not the exponential of (X5b)")
+    yield "The exponential of the logit at i and j = i - m", sp.Eq(weight, e[offset])
+    by_offset = attention.rhs.xreplace(
+        {sp.exp(u[i, position]): e[i - position] for position in (j, l)}
+    )
+    yield "Insert into (4a)", by_offset
+    (total,) = by_offset.atoms(sp.Sum)
+    require(total == sp.Sum(e[i - l], (l, 1, T)), "a row is not the actions 1..T")
+    own = by_offset.xreplace({total: row_sum(i)}).subs(j, i - T)
     yield "The right action is T back, row i sees the offsets i - T..i - 1", sp.Eq(A[i, i - T], own)
     yield "Insert into (8)", retrieval.xreplace({A[i, i - T]: own})
+
+
+def share_of_row(retrieval_by_offset: sp.Eq) -> tuple[sp.Expr, sp.Symbol]:
+    """What row i adds to R, and the letter that stands for the sum of its weights."""
+    (total,) = (part for part in retrieval_by_offset.rhs.atoms(sp.Sum) if part.has(e[T]))
+    Z = sp.Symbol("Z", positive=True)
+    return retrieval_by_offset.rhs / total * total.function.subs(row_sum(i), Z), Z
 
 
 @equation(
     "X5k", "Retrieval by the logit at an offset", status=BEYOND, follows_from=(retrieval_by_offset,)
 )
 def slope_by_offset(retrieval_by_offset: sp.Eq) -> Iterator[Step]:
-    (total,) = (part for part in retrieval_by_offset.rhs.atoms(sp.Sum) if part.has(e[T]))
-    Z = sp.Symbol("Z", positive=True)
-    share = retrieval_by_offset.rhs / total * total.function.subs(row_sum(i), Z)
+    share, Z = share_of_row(retrieval_by_offset)
     yield "What row i adds, Z its sum", share
     slope = sp.diff(share, Z) * e[offset]
     yield "The logit at m moves Z by its weight", slope
@@ -301,17 +332,29 @@ def slope_by_offset(retrieval_by_offset: sp.Eq) -> Iterator[Step]:
     )
 
 
-@equation("X5l", "Retrieval by its own logit", status=BEYOND, follows_from=(retrieval_by_offset,))
-def own_slope(retrieval_by_offset: sp.Eq) -> Iterator[Step]:
-    (total,) = (part for part in retrieval_by_offset.rhs.atoms(sp.Sum) if part.has(e[T]))
-    scale, Z = sp.symbols("lambda Z", positive=True)
-    scaled = total.function.subs(row_sum(i), Z).subs({Z: scale * Z, e[T]: scale * e[T]})
-    yield "All logits raised together: every weight grows alike", scaled
-    require(not sp.simplify(scaled).has(scale), "R changes when all logits are raised")
-    others = sp.Sum(sp.Derivative(R, u_at[offset]), (offset, 1, T - 1)) + sp.Sum(
-        sp.Derivative(R, u_at[offset]), (offset, T + 1, 2 * T - 1)
+@equation(
+    "X5l",
+    "Retrieval by its own logit",
+    status=BEYOND,
+    follows_from=(retrieval_by_offset, slope_by_offset),
+)
+def own_slope(retrieval_by_offset: sp.Eq, slope_by_offset: sp.Eq) -> Iterator[Step]:
+    share, Z = share_of_row(retrieval_by_offset)
+    own = (sp.diff(share, e[T]) + sp.diff(share, Z)) * e[T]
+    yield "The logit at T moves its weight, and with it Z", own
+    (total,) = (part for part in slope_by_offset.rhs.atoms(sp.Sum) if part.has(e[T]))
+    by_other = (slope_by_offset.rhs / total * total.function).subs(row_sum(i), Z)
+    others = sp.expand(by_other / e[offset]) * (Z - e[T])
+    yield "By (X5k) all other logits of row i together, of weight Z - e_T, move it by", others
+    require(sp.simplify(own + others) == 0, "the slopes of a row do not add up to 0")
+    every_other = (
+        sp.Sum(sp.Derivative(R, u_at[offset]), (offset, *ends))
+        for ends in ((1, T - 1), (T + 1, 2 * T - 1))
     )
-    yield "R stays, so the slopes add up to 0", sp.Eq(sp.Derivative(R, u_at[T]), -others)
+    yield (
+        "In every row the slopes add up to 0",
+        sp.Eq(sp.Derivative(R, u_at[T]), -sp.Add(*every_other)),
+    )
 
 
 # --- how the variables start ---------------------------------------------------------------------
@@ -539,13 +582,16 @@ def lifted(head: Head, at: int, by: Real) -> Head:
 
 
 @check(
+    weight_at_offset,
     retrieval_by_offset,
     slope_by_offset,
     own_slope,
     kind=Kind.NUMERIC,
     says="the T x T softmax, and central differences of its R in the logits of one offset",
 )
-def offset_differences(retrieval_by_offset: sp.Eq, slope_by_offset: sp.Eq, own_slope: sp.Eq) -> str:
+def offset_differences(
+    weight_at_offset: sp.Eq, retrieval_by_offset: sp.Eq, slope_by_offset: sp.Eq, own_slope: sp.Eq
+) -> str:
     worst = sp.Float(0)
     for head in random_heads():
         length, logits = head.T, head.logits()
@@ -554,7 +600,9 @@ def offset_differences(retrieval_by_offset: sp.Eq, slope_by_offset: sp.Eq, own_s
         claimed = numbers(retrieval_by_offset.rhs, head.sizes(), arrays)
         worst = max(worst, close(claimed, head.retrieval(), "R"))
         slopes = {}
-        for at in at_offset:
+        for at, logit in at_offset.items():
+            claimed = numbers(weight_at_offset.rhs, head.sizes() | {offset: at}, state_of(head))
+            worst = max(worst, close(claimed, mp.exp(logit), "weight"))
             ahead, behind = (lifted(head, at, step).retrieval() for step in (STEP, -STEP))
             slopes[at] = exact((ahead - behind) / (2 * STEP))
             if at != length:

@@ -38,7 +38,7 @@ from derivations.paper.attention import (
     key,
     plane,
     query,
-    retrieval_growth,
+    weight,
     weight_flow,
 )
 from derivations.paper.dynamics import rho_dot, shape
@@ -84,18 +84,27 @@ def delayed_flow(modified_flow: sp.Eq) -> Iterator[Step]:
     "X7c",
     "Growth of R in steps, for any closure",
     status=BEYOND,
-    follows_from=(modified_flow, weight_flow, attention_gradient, retrieval_growth),
+    follows_from=(modified_flow, weight_flow, attention_gradient),
     note="The weights step along the gradient of R: the distance they go is what (X7a) is about.",
 )
 def logit_growth_in_steps(
-    modified_flow: sp.Eq, weight_flow: sp.Eq, attention_gradient: sp.Eq, retrieval_growth: sp.Eq
+    modified_flow: sp.Eq, weight_flow: sp.Eq, attention_gradient: sp.Eq
 ) -> Iterator[Step]:
-    require(weight_flow.rhs.has(F), "the weights are not driven by F")
-    require(attention_gradient.lhs == G and retrieval_growth.rhs.has(G), "R does not grow by G")
-    slope = sp.sqrt(shape(R_of(t)))
-    speed = F_of(t) * slope
-    yield "Weights go the way of the gradient of R, its length is sqrt(G); their speed", speed
-    under_flow = {sp.Derivative(R_of(t), t): speed * slope}
+    def over_all_weights(of_one: sp.Expr) -> sp.Expr:
+        """Sum of the same expression over every query and key weight, by G, F and time."""
+        summand = sum(of_one.subs(weight, vector[r]) for vector in (query, key))
+        (squares,) = attention_gradient.rhs.atoms(sp.Sum)
+        in_G = sp.factor(summand) / squares.function * squares / attention_gradient.rhs * G
+        require(not in_G.has(sp.Derivative), "the weights do not go the way of the gradient")
+        return in_G.subs({G: shape(R_of(t)), F: F_of(t)})
+
+    growth = over_all_weights(sp.Derivative(R, weight) * weight_flow.rhs)
+    require(growth == F_of(t) * shape(R_of(t)), f"R does not grow at F G, but at {growth}")
+    yield "Weights go the way of the gradient of R, which grows at", growth
+    speed = F_of(t) * sp.sqrt(over_all_weights(weight_flow.rhs**2) / F_of(t) ** 2)
+    yield "and their speed, negative if F is,", speed
+    slope = growth / speed
+    under_flow = {sp.Derivative(R_of(t), t): growth}
     acceleration = sp.diff(speed, t).subs(under_flow).doit()
     yield "How the flow changes it", acceleration
     share = modified_flow.rhs.coeff(eta) / f(x) / sp.diff(f(x), x)

@@ -54,7 +54,13 @@ from derivations.paper.attention import (
     weight,
     weight_flow,
 )
-from derivations.paper.definitions import logsumexp, training_loss, y_right
+from derivations.paper.definitions import (
+    expectation,
+    logsumexp,
+    permutation_matrices,
+    training_loss,
+    y_right,
+)
 from derivations.paper.dynamics import U, V
 from derivations.paper.logic import SMALL, alignment_slope, mean_permutation, off_target_slope
 from derivations.paper.loss import error_signal, mean_field_loss
@@ -109,29 +115,35 @@ others = (n, 1, N - 1)
 def loss_curvature(
     training_loss: sp.Eq, mean_field_loss: sp.Eq, error_signal: sp.Eq
 ) -> Iterator[Step]:
-    (one_loss,) = next(iter(training_loss.rhs.atoms(sp.Function(r"\mathbb{E}")))).args
-    right = y_c + epsilon * delta_c
+    (average,) = training_loss.rhs.atoms(expectation)
+    right, log_Z, one = y_c + epsilon * delta_c, sp.Function("F")(epsilon), sp.Symbol("one")
+    alike = contract(training_loss.rhs.xreplace({average: one}))
+    yield "The T predictions have the same curvature: their mean is that of one", alike
+    in_one = average.args[0].subs({logsumexp: log_Z, y_right(i): right})
+    fluctuating = alike.subs(one, in_one)
     partition = sp.exp(right) + sp.Sum(sp.exp(y_o + epsilon * delta[n]), others)
-    fluctuating = one_loss.subs({logsumexp: sp.log(partition), y_right(i): right})
-    yield "The loss of one prediction, its logits off their means", fluctuating
-    at_means = sp.log(expand_sums(partition.subs(epsilon, 0))) - y_c
+    yield "Its logits off their means", fluctuating.subs(log_Z, sp.log(partition))
+    Z = expand_sums(partition.subs(epsilon, 0))
+    at_means = fluctuating.subs(log_Z, sp.log(Z)).subs(epsilon, 0)
     plain = mean_field_loss.rhs.subs(Delta, y_c - y_o)
     require(sp.simplify(sp.exp(at_means) - sp.exp(plain)) == 0, "without them it is not (10)")
     yield "Without fluctuations it is (10)", sp.Eq(L, plain)
-    Z = expand_sums(partition.subs(epsilon, 0))
     first, second = (
         expand_sums(sp.diff(partition, epsilon, order).subs(epsilon, 0)) for order in (1, 2)
     )
-    in_logits = second / Z - (first / Z) ** 2
+    bent = sp.diff(fluctuating, epsilon, 2)
+    in_logits = bent.subs(sp.diff(log_Z, epsilon, 2), second / Z - (first / Z) ** 2)
+    require(not in_logits.has(epsilon), "more than log Z is bent")
     yield "The second derivative of log Z is Z''/Z - (Z'/Z)^2", sp.Eq(curvature, in_logits)
     wrong = error_signal.rhs.subs(Delta, y_c - y_o)
     weights = {sp.exp(y_c): 1 - g, sp.exp(y_o): g / (N - 1)}
     for exponential, share in weights.items():
         gap = sp.simplify(exponential / Z - share.subs(g, wrong))
         require(gap == 0, f"{share} is not the softmax weight {exponential}/Z")
+    in_g = second.subs(weights) - first.subs(weights) ** 2
     yield (
         "The softmax weights are 1 - g and g/(N - 1)",
-        sp.Eq(curvature, second.subs(weights) - first.subs(weights) ** 2),
+        sp.Eq(curvature, bent.subs(sp.diff(log_Z, epsilon, 2), in_g)),
     )
 
 
@@ -139,20 +151,24 @@ def loss_curvature(
     "X8b",
     "What training adds to the logits cancels",
     status=BEYOND,
-    follows_from=(logit_along_flow,),
+    follows_from=(logit_along_flow, permutation_matrices),
 )
-def trained_parts_cancel(logit_along_flow: sp.Eq) -> Iterator[Step]:
+def trained_parts_cancel(logit_along_flow: sp.Eq, permutation_matrices: sp.Eq) -> Iterator[Step]:
     by_start = over(z[i, k] * W_0[k, n, current], k)
     added = logit_along_flow.rhs - by_start
     require(not added.has(W_0), "(X6h) holds W(0) in another place")
     yield "Logit n but for W(0)", sp.Eq(trained[n], added)
     total = contract(over(added, n))
-    column = contract(over(P[k, n, current], n))
+    matrix = permutation_matrices.rhs.subs(m, current)
+    column = contract(over(matrix, n))
     ones = {
-        contract(over(P[k, n, current] * z[i, k], k, n)): contract(over(z[i, k], k)),
-        contract(over(P[k, n, current], k, n)): K,
+        contract(over(P[k, n, current] * share, k, n)): contract(over(matrix * share, k, n))
+        for share in (z[i, k], sp.S.One)
     }
-    yield "A permutation matrix has one 1 in each column", sp.Eq(column, 1, evaluate=False)
+    yield (
+        "A permutation matrix has one 1 in each column, by (1b)",
+        sp.Eq(over(P[k, n, current], n), column, evaluate=False),
+    )
     in_heads = total.xreplace(ones)
     yield "Sum over the states", in_heads
     yield (
@@ -193,6 +209,8 @@ def second_order_loss(
     cancelled = trained_parts_cancel.rhs - trained_c  # of the trained parts of the others
     split = weighted.xreplace({of_others: cancelled + by_start}).subs(delta_c, trained_c + start_c)
     ordered = sp.collect(sp.expand(split), [trained_c, start_c, by_start], sp.factor)
+    at_means = ordered.subs({trained_c: 0, start_c: 0, by_start: 0})
+    require(at_means == 0, f"without fluctuations the softmax mean is off by {at_means}")
     yield "The trained parts of the others are minus that of the right one", ordered
     variances = {
         trained_c: sigma_c**2 - w_0,  # what of the variance is not from W(0)
@@ -239,7 +257,8 @@ def matrix_flow(
     yield "So the constant is", centre
     whole = sp.expand(downhill + centre)
     by_slope = sp.Add(*(sp.factor(whole.coeff(slope)) * slope for slope in (by_Q, by_S)))
-    yield "In all", sp.Eq(W_dot[k, n, m], by_slope)
+    beside = whole.subs({by_Q: 0, by_S: 0})
+    yield "In all", sp.Eq(W_dot[k, n, m], by_slope + beside)
 
 
 def by_gap_and_total(expr: sp.Expr) -> sp.Expr:

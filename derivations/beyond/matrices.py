@@ -11,7 +11,8 @@ import sympy as sp
 from derivations.beyond.solution import U_0, V_0
 from derivations.equation import Kind, Step, check, equation, require, shown
 from derivations.models.enumeration import SmallModel, small_model
-from derivations.models.sums import contract, n_prime, over
+from derivations.models.sums import contract, n_prime, numbers, over
+from derivations.paper.attention import contract_each_sum
 from derivations.paper.definitions import (
     expectation,
     permutation_matrices,
@@ -34,7 +35,7 @@ from derivations.paper.logic import (
     project,
     vocabulary_overlaps,
 )
-from derivations.symbols import K, N, P, Q, R, S, eta, g, i, k, m, n, y
+from derivations.symbols import K, N, P, Q, R, S, T, eta, g, i, k, m, n, y
 
 right_state = sp.Symbol("c", integer=True, positive=True)  # the right state, one of the N
 
@@ -48,19 +49,20 @@ right_state = sp.Symbol("c", integer=True, positive=True)  # the right state, on
     "column sum too, and with them C.",
 )
 def logit_slopes(training_loss: sp.Eq) -> Iterator[Step]:
-    (per_token,) = training_loss.rhs.atoms(expectation)
-    (partition,) = per_token.args[0].atoms(sp.Sum)
-    one_loss = per_token.args[0].xreplace({y_right(i): y[i, right_state]})
-    yield "The loss of one prediction", one_loss
-    weight = contract(sp.diff(partition, y[i, n_prime])) / partition
-    yield "Slope of the logarithm in one logit: its softmax weight", weight
-    right = sp.diff(y[i, right_state], y[i, n_prime])
-    yield "Slope of the right logit", right
-    weights = contract(over(weight * partition, n_prime)) / contract(partition)
-    total = weights - contract(over(right, n_prime))
+    (average,) = training_loss.rhs.atoms(expectation)
+    (positions,) = (part for part in training_loss.rhs.atoms(sp.Sum) if part.has(average))
+    one_word = positions.function.xreplace({average: average.args[0]})
+    own = training_loss.rhs.xreplace({positions: one_word})
+    own = own.xreplace({y_right(i): y[i, right_state]})
+    yield "What one prediction of one word adds to the loss", own
+    (partition,) = own.atoms(sp.Sum)
+    Z = sp.Symbol("Z", positive=True)
+    slope = contract_each_sum(sp.diff(own, y[i, n_prime])).subs(contract(partition), Z)
+    yield "Its slope in one logit, Z the partition sum: the softmax weight, less 1 if right", slope
+    total = sp.simplify(contract(over(slope, n_prime)).subs(contract(partition), Z))
     yield (
         "Over all logits the weights add up to one, as do the others",
-        sp.Eq(over(sp.Derivative(one_loss, y[i, n_prime]), n_prime), total, evaluate=False),
+        sp.Eq(over(sp.Derivative(own, y[i, n_prime]), n_prime), total, evaluate=False),
     )
 
 
@@ -69,13 +71,21 @@ u_dot, v_dot = sp.Symbol(r"\dot{u}", real=True), sp.Symbol(r"\dot{v}", real=True
 MOVED = u * (P[k, n, m] - mean_permutation[n, m]) + v * (mean_permutation[n, m] - 1 / N)
 
 
-@equation("X0", "Column sums are conserved", status=BEYOND, follows_from=(logic_update,))
-def column_sums(logic_update: sp.Eq) -> Iterator[Step]:
+@equation(
+    "X0",
+    "Column sums are conserved",
+    status=BEYOND,
+    follows_from=(logic_update, permutation_matrices),
+)
+def column_sums(logic_update: sp.Eq, permutation_matrices: sp.Eq) -> Iterator[Step]:
     column = over(logic_update.rhs.xreplace({mean_permutation[n, m]: over(P[k, n, m], k) / K}), n)
     yield "Add up a column of (52)", column
-    one = {contract(over(P[k, n, m], n)): 1, contract(over(P[k, n, m], k, n)): K}
+    one = {
+        contract(over(P[k, n, m], *indices)): contract(over(permutation_matrices.rhs, *indices))
+        for indices in ((n,), (k, n))
+    }
     yield (
-        "A permutation matrix has one 1 in each column, the mean matrix too",
+        "A permutation matrix has one 1 in each column by (1b), the mean matrix too",
         sp.Eq(
             over(logic_update.lhs, n), sp.simplify(contract(column).xreplace(one)), evaluate=False
         ),
@@ -170,10 +180,15 @@ def total_by_heuristic(
 
 @check(logit_slopes, kind=Kind.NUMERIC, says="central differences of cross-entropy, 40 digits")
 def slopes_of_cross_entropy(logit_slopes: sp.Eq) -> str:
-    def loss(logits: list[sp.Expr]) -> sp.Expr:
-        return sp.log(sp.Add(*map(sp.exp, logits))) - logits[1]
-
     at = [sp.Float(value, 60) for value in ("0.3", "-1.7", "2.2", "0.9")]
+    sizes = {N: len(at), T: 3, i: 5, right_state: 2}
+
+    def loss(logits: list[sp.Expr]) -> sp.Expr:
+        placed = {y: {(sizes[i], place + 1): logit for place, logit in enumerate(logits)}}
+        return numbers(logit_slopes.lhs.function.expr, sizes, placed)
+
+    explicit = (sp.log(sp.Add(*map(sp.exp, at))) - at[1]) / sizes[T]
+    require(abs(loss(at) - explicit) < sp.Float(10) ** -50, "it is not cross-entropy")
     h, total = sp.Rational(1, 10**15), sp.Integer(0)
     for moved in range(4):
         ends = [
@@ -197,9 +212,11 @@ def enumerated_gradient(column_sums: sp.Eq, micro_solution: sp.Eq, heuristic_rat
     for sizes in SMALL:
         model = small_model(*sizes)
         N0, K0 = model.N, model.K
-        given = {symbol: model.order_parameters()[symbol] for symbol in (N, K, R)} | {g: 1}
+        given = {symbol: model.order_parameters()[symbol] for symbol in (N, K, R)}
+        given[g] = signal = sp.Rational(3, 7)
         rates = micro_solution.rhs.subs(given), heuristic_rate.rhs.subs(given)
-        flow = {position: right - other for position, (right, other) in exact_slopes(model).items()}
+        slopes = exact_slopes(model).items()
+        flow = {position: signal * (right - other) for position, (right, other) in slopes}
         for k0, n0, m0 in flow:
             column = sum(flow[k0, row, m0] for row in range(N0))
             require(column == column_sums.rhs, f"column sum {column}")

@@ -22,7 +22,7 @@ from derivations.beyond.solution import (
 )
 from derivations.equation import Kind, Step, check, equation, require, shown
 from derivations.paper.attention_closures import linear_rate, phi
-from derivations.paper.dynamics import BEYOND, U, V, kappa, rate, rate_constant
+from derivations.paper.dynamics import BEYOND, R_of, U, V, kappa, rate, rate_constant
 from derivations.paper.regimes import start_of_retrieval
 from derivations.symbols import K, N, R, T, gamma, r, sigma2, t
 
@@ -49,9 +49,13 @@ def onset_total(
     squared = sp.expand(end**2)
     yield "At the onset", sp.Eq(x, sp.sqrt(squared))
     (integral,) = total_by_gap.rhs.atoms(sp.Integral)
-    ((_, low, _),) = integral.limits
-    require(low == U_0, "the way begins at U_0")
-    yield "V = int dU/R", sp.Eq(h, sp.Integral(1 / along, (x, 0, sp.sqrt(squared))))
+    ((passed, *limits),) = integral.limits
+    low, high = (limit.subs(U, x / sp.sqrt(kappa)).subs(nominal) for limit in limits)
+    ends = low * sp.sqrt(kappa), (high * sp.sqrt(kappa)).subs(x, sp.sqrt(squared))
+    slope = integral.function.subs(R_of(passed), along)
+    in_x = total_by_gap.rhs.xreplace({integral: sp.Integral(slope, (x, *ends)) / sp.sqrt(kappa)})
+    yield "V by (X3a), dU = dx/sqrt(kappa)", sp.Eq(V, in_x)
+    yield "From V = 0 on, in units of 1/sqrt(kappa)", sp.Eq(h, sp.sqrt(kappa) * in_x.subs(V_0, 0))
 
 
 @shown("N*K*h/sqrt(gamma*(N - 1)*(K - 1))")
@@ -103,14 +107,21 @@ def onset_exponent_both(onset_time: sp.Eq) -> Iterator[Step]:
 )
 def onset_total_many_actions(onset_total: sp.Eq) -> Iterator[Step]:
     (integral,) = onset_total.rhs.atoms(sp.Integral)
+    ((_, *limits),) = integral.limits
     missing = sp.series(1 / integral.function, x, 0, 4).removeO()
     y = sp.Symbol("y", positive=True)
-    near = sp.limit(sp.simplify(T * missing.subs(x, y * sp.sqrt(2 / T))), T, sp.oo)
+    scale = sp.sqrt(2 / T)
+    near = sp.limit(sp.simplify(T * missing.subs(x, y * scale)), T, sp.oo)
     yield "1/R on the scale x = y sqrt(2/T)", sp.Eq(T * R, near)
-    whole = sp.integrate(1 / near, (y, 0, sp.oo))
-    yield "The onset is far away on this scale: h = sqrt(2/T) T times", whole
+    ends = [sp.limit(limit / scale, T, sp.oo) for limit in limits]
+    yield (
+        "On this scale the onset is far away",
+        sp.Eq(sp.Limit(limits[1] / scale, T, sp.oo), ends[1]),
+    )
+    whole = onset_total.rhs.xreplace({integral: sp.integrate(1 / near, (y, *ends))})
+    yield "So h is sqrt(2/T) T times", whole
     ratio = sp.Limit(h / sp.sqrt(T), T, sp.oo)
-    yield "So h grows like the root of T", sp.Eq(ratio, sp.sqrt(2) * whole)
+    yield "It grows like the root of T", sp.Eq(ratio, sp.simplify(scale * sp.sqrt(T)) * whole)
 
 
 @shown("pi*N*K/(2*sqrt(sigma2*(N - 1)*(K - 1)))")

@@ -16,12 +16,14 @@ import itertools
 import random
 from collections.abc import Iterator
 from fractions import Fraction
+from functools import cache
 
 import sympy as sp
 
 from derivations.beyond.matrices import (
     MOVED,
     gap_by_retrieval_part,
+    heuristic_rate,
     micro_solution,
     total_by_heuristic,
     u,
@@ -43,11 +45,11 @@ from derivations.models.sums import (
 )
 from derivations.paper.definitions import head_output, logits, row_sum, values
 from derivations.paper.dynamics import U, V
-from derivations.paper.logic import c_2, mean_permutation
+from derivations.paper.logic import c_2, logic_update, mean_permutation
 from derivations.paper.logits import over_action_positions
 from derivations.paper.overlaps import agreements, overlap_of_independent
 from derivations.paper.rollout import sigma_c, sigma_o
-from derivations.symbols import A, K, N, P, R, T, W, a, i, j, k, l, m, n, x, y, z
+from derivations.symbols import A, K, N, P, R, T, W, a, eta, i, j, k, l, m, n, x, y, z
 
 delta = sp.KroneckerDelta
 BEYOND = Status.BEYOND
@@ -94,10 +96,19 @@ def heuristic(total_by_heuristic: sp.Eq, overlap_of_independent: sp.Eq) -> Itera
     yield "Solve", sp.Eq(v, sp.factor(sp.solve(averaged, v)[0]))
 
 
-@equation("X6", "Matrices along the flow", status=BEYOND, follows_from=(micro_solution,))
-def micro_form(micro_solution: sp.Eq) -> Iterator[Step]:
-    yield "u and v run from 0 at their rates", micro_solution
-    yield "so that the matrices are", sp.Eq(W[k, n, m], W_0[k, n, m] + MOVED)
+@equation(
+    "X6",
+    "Matrices along the flow",
+    status=BEYOND,
+    follows_from=(logic_update, micro_solution, heuristic_rate),
+)
+def micro_form(logic_update: sp.Eq, micro_solution: sp.Eq, heuristic_rate: sp.Eq) -> Iterator[Step]:
+    form = W_0[k, n, m] + MOVED
+    yield "With u and v from 0 on", form
+    velocity = sp.diff(form, u) * micro_solution.rhs + sp.diff(form, v) * heuristic_rate.rhs
+    yield "At the rates (X4a), (X4b) it moves at", velocity
+    require(sp.simplify(velocity - logic_update.rhs / eta) == 0, "it does not follow (52)")
+    yield "as (52) says: so the matrices are", sp.Eq(W[k, n, m], form)
 
 
 # --- moments of the head output, given the right action ------------------------------------------
@@ -190,6 +201,17 @@ def logit_along_flow(
     yield "Permutation k has the weight u z_k + (v - u)/K", sp.Eq(y[i, n], grouped)
 
 
+def weight_of(entry: sp.Indexed, logit: sp.Expr) -> sp.Expr:
+    """The factor of ``entry`` under the sum over actions k that a logit is."""
+    whole = sp.S.Zero
+    for part in sp.Add.make_args(sp.expand(logit)):
+        if part.has(entry.base):
+            (total,) = part.atoms(sp.Sum)
+            whole += part / total * total.function / entry
+    require(not whole.has(entry.base), f"the logit is not linear in {entry}")
+    return sp.expand(whole)
+
+
 @shown(
     "sigma_W2*(1/K + (1 - 1/K)*(R**2 + I_2)) + (K - 1)*(N - 1)/(N*K)**2*((v - u)**2 + 2*(1 "
     "- R)*u*(v - u) + (1 - R)**2*u**2) + (K - 1)/(N*K)**2*I_2*u**2*((N - 1)*(K - 1) + (N*h "
@@ -207,24 +229,25 @@ def variance(
 ) -> Iterator[Step]:
     partner = {k: l}
     mean_of_z, mean_of_zz = mean_head_output.rhs, second_moment_of_head.rhs
-    noise = contract(over(sigma_W2 * delta(k, l) * mean_of_zz, k, l))
+
+    def mean_of_two(weight: sp.Expr) -> sp.Expr:
+        """Mean of ``weight`` of action k times that of action l."""
+        product = sp.expand(weight * weight.xreplace(partner)).subs(z[i, k] * z[i, l], mean_of_zz)
+        return product.xreplace({z[i, k]: mean_of_z, z[i, l]: mean_of_z.xreplace(partner)})
+
+    from_start = weight_of(W_0[k, n, current], logit_along_flow.rhs)
+    noise = contract(over(sigma_W2 * delta(k, l) * mean_of_two(from_start), k, l))
     yield "From W(0), whose entries are independent", sp.collect(noise, sigma_W2, sp.factor)
     known = delta(k, right_action)
     mean_hit = known * hit + (1 - known) / N
     yield "The right permutation sends m_0 to n if h = 1, any other once in N", mean_hit
     spread_hit = (1 - known) * (1 / N - 1 / N**2)
     yield "with the variance, independent of all others", spread_hit
-    (by_permutation,) = (part for part in logit_along_flow.rhs.atoms(sp.Sum) if part.has(P))
-    weight = by_permutation.function / P[k, n, current]
-    mean_weight = weight.xreplace({z[i, k]: mean_of_z})
-    product = sp.expand(weight * weight.xreplace(partner))
-    mean_product = product.subs(z[i, k] * z[i, l], mean_of_zz).xreplace(
-        {z[i, k]: mean_of_z, z[i, l]: mean_of_z.xreplace(partner)}
-    )
-    mean = contract(over(mean_weight * mean_hit, k))
+    weight = weight_of(P[k, n, current], logit_along_flow.rhs)
+    mean = contract(over(weight.xreplace({z[i, k]: mean_of_z}) * mean_hit, k))
     yield "Mean of the permutations' part", sp.factor(mean)
     second_hit = mean_hit * mean_hit.xreplace(partner) + delta(k, l) * spread_hit
-    second = contract(over(mean_product * second_hit, k, l))
+    second = contract(over(mean_of_two(weight) * second_hit, k, l))
     yield (
         "Second moment less squared mean, and the part from W(0)",
         sp.Eq(sigma_n2, ordered(noise + second - mean**2)),
@@ -309,10 +332,9 @@ def head(row: Row, actions: tuple[int, ...], K_value: int) -> list[Fraction]:
     ]
 
 
-def enumerated_logits(
-    sizes: tuple[int, int, int], row: Row
-) -> tuple[list[Fraction], list[Fraction]]:
-    """The right logit and the others on state 0 for all actions, vocabularies and signs of W(0).
+@cache
+def enumerated_variances(sizes: tuple[int, int, int], row: Row) -> tuple[sp.Rational, sp.Rational]:
+    """Of the right logit and the others on state 0: all actions, vocabularies, signs of W(0).
 
     An entry of W(0) is plus or minus its deviation; only the K entries in the logit matter.
     """
@@ -337,7 +359,7 @@ def enumerated_logits(
                 signal = sum(share * entry for share, entry in zip(z_value, entries, strict=True))
                 kind = right_logits if hits[actions[0]] else other_logits
                 kind.extend(signal + noise for noise in noises)
-    return right_logits, other_logits
+    return spread(right_logits), spread(other_logits)
 
 
 def spread(sample: list[Fraction]) -> sp.Rational:
@@ -353,8 +375,8 @@ def held_against_enumeration(
     row = attention_row(sizes[2], even)
     given = {symbol: sp.Rational(number) for symbol, number in STRENGTHS.items()}
     given |= dict(zip((N, K, T), sizes, strict=True)) | row_values(row)
-    for statement, sample in zip((right, other), enumerated_logits(sizes, row), strict=True):
-        claimed, exact = statement.rhs.subs(given), spread(sample)
+    for statement, exact in zip((right, other), enumerated_variances(sizes, row), strict=True):
+        claimed = statement.rhs.subs(given)
         require(claimed == exact, f"{claimed} instead of {exact} at (N, K, T) = {sizes}")
 
 
@@ -376,8 +398,9 @@ def variances_by_enumeration(variance_right: sp.Eq, variance_other: sp.Eq) -> st
     says="all actions, vocabularies and signs of W(0), the attention row uneven",
 )
 def variance_of_uneven_row(variance: sp.Eq) -> str:
-    held_against_enumeration(variance.subs(hit, 1), variance.subs(hit, 0), (3, 2, 3), UNEVEN)
-    return "(N, K, T) = (3, 2, 3), residual 0"
+    for sizes in ((3, 2, 3), (2, 3, 3)):
+        held_against_enumeration(variance.subs(hit, 1), variance.subs(hit, 0), sizes, UNEVEN)
+    return "two (N, K, T), residual 0"
 
 
 @check(
@@ -462,6 +485,7 @@ def flow_added_up(micro_form: sp.Eq, logit_along_flow: sp.Eq) -> str:
 )
 def parts_by_enumeration(retrieval_part: sp.Eq, heuristic: sp.Eq) -> str:
     u_value, v_value = STRENGTHS[u], STRENGTHS[v]
+    start = {U_0: sp.Rational(3, 7), V_0: sp.Rational(5, 4)}
     for N_value, K_value in ((2, 2), (3, 2), (2, 3), (3, 3), (4, 2)):
         vocabularies = list(
             itertools.product(itertools.permutations(range(N_value)), repeat=K_value)
@@ -477,8 +501,9 @@ def parts_by_enumeration(retrieval_part: sp.Eq, heuristic: sp.Eq) -> str:
                 overlap = u_value * (shared[q, other] - mean) + v_value * (mean - 1)
                 gained[q == other] += overlap / (N_value * K_value * len(vocabularies))
         Q_gain, S_gain = gained[True], gained[False] / (K_value - 1)
-        given = {N: N_value, K: K_value, U_0: 0, V_0: 0}
-        given |= {U: sp.Rational(Q_gain - S_gain), V: sp.Rational(Q_gain + (K_value - 1) * S_gain)}
+        given = {N: N_value, K: K_value, **start}
+        given[U] = start[U_0] + sp.Rational(Q_gain - S_gain)
+        given[V] = start[V_0] + sp.Rational(Q_gain + (K_value - 1) * S_gain)
         for statement, exact in ((retrieval_part, u_value), (heuristic, v_value)):
             claimed = statement.rhs.subs(given)
             require(
