@@ -15,8 +15,8 @@ from figures import drawing
 from figures.batches import distinct
 from figures.catalogue import named
 from figures.drawing import Figure
-from meanfield.command import Parser, integer
-from meanfield.errors import FileError, ParameterError, SolverError
+from meanfield import command
+from meanfield.errors import ParameterError
 from meanfield.files import make_folder
 
 OUT, DATA = "figures/out", "runs/figures"
@@ -40,13 +40,7 @@ an interruption; the same command then goes on from there."""
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
-    result = Parser(
-        prog="python -m figures",
-        description=DESCRIPTION,
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    result = command.parser("python -m figures", DESCRIPTION, EPILOG)
     add = result.add_argument
     add("names", nargs="*", metavar="NAME", help="the figures to draw (default: all)")
     add("--list", action="store_true", help="list the figures and exit")
@@ -55,38 +49,33 @@ def parser() -> argparse.ArgumentParser:
     for name, folder, content in (("--out", OUT, "figures"), ("--data", DATA, "run files")):
         text = f"where {content} are kept (default: {folder})"
         add(name, type=Path, default=Path(folder), metavar="FOLDER", help=text)
-    add(
-        "--workers", type=integer, metavar="COUNT", help="trainings at a time (default: one a core)"
-    )
+    text = "trainings at a time (default: one a core)"
+    add("--workers", type=command.integer, metavar="COUNT", help=text)
     return result
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code."""
-    command = parser()
-    options = command.parse_args(argv)
+    parsed = parser()
+    options = parsed.parse_args(argv)
     signal.signal(signal.SIGTERM, _interrupt)
-    try:
-        chosen = named(options.names)
-        if options.list:
-            print("\n".join(f"{each.name:24} {each.title} ({each.source})" for each in chosen))
-            return 0
-        if options.workers is not None and options.workers < 1:
-            raise ParameterError(f"workers must be at least 1, not {options.workers}")
-        make_folder(options.out)
-        if options.runs:
-            make_folder(options.data)
-            _train(chosen, options)
-        for figure in tqdm(chosen, unit="figure", disable=None):
-            for path in drawing.make(
-                figure, data=options.data, out=options.out, quick=options.quick
-            ):
-                tqdm.write(str(path))
-    except (ParameterError, FileError, SolverError) as error:
-        command.error(str(error))
-    except KeyboardInterrupt:
-        print(f"{command.prog}: interrupted; the same command goes on from there", file=sys.stderr)
-        return 130
+    return command.run(parsed, lambda: _make(options), resume="the same command goes on from there")
+
+
+def _make(options: argparse.Namespace) -> int:
+    chosen = named(options.names)
+    if options.list:
+        print("\n".join(f"{each.name:24} {each.title} ({each.source})" for each in chosen))
+        return 0
+    if options.workers is not None and options.workers < 1:
+        raise ParameterError(f"workers must be at least 1, not {options.workers}")
+    make_folder(options.out)
+    if options.runs:
+        make_folder(options.data)
+        _train(chosen, options)
+    for figure in tqdm(chosen, unit="figure", disable=None):
+        for path in drawing.make(figure, data=options.data, out=options.out, quick=options.quick):
+            tqdm.write(str(path))
     return 0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -30,6 +31,13 @@ def legend(
     canvas.legend(
         handles=handles, loc=f"outside {place} center", ncols=columns or len(handles), **options
     )
+
+
+def round_steps(low: float, high: float) -> list[float]:
+    """Return 1, 2, 5, 10, ... between the two, for an axis in logarithms."""
+    decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    steps = (step * 10.0**decade for decade in decades for step in (1, 2, 5))
+    return [step for step in steps if low < step < high]
 
 
 def fix_ticks(axis: Axis, ticks: Sequence[float]) -> None:

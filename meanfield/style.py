@@ -49,6 +49,7 @@ STYLE = {
     "lines.linewidth": 1.8,
     "legend.frameon": False,
     "svg.fonttype": "none",
+    "svg.hashsalt": "cot-meanfield",  # else its ids are others each time
     "pdf.fonttype": 42,
 }
 

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure as Canvas
 from scipy.special import expit, logit
 
 from figures.batches import QUICK, Batch, batch, main_batch
-from figures.drawing import Drawn, Figure
+from figures.drawing import Drawn, Figure, values
 from figures.measurements.squared_gradient import (
     STEPS,
     common_range,
@@ -50,7 +50,7 @@ def draw(runs: Mapping[str, Run]) -> Drawn:
         canvas=_picture(runs),
         caption=_caption(runs, middle, end),
         closures=tuple(CLOSURES),
-        numbers={"middle": _values(middle), "end": _values(end)},
+        numbers=values({"middle": middle, "end": end}),
     )
 
 
@@ -128,10 +128,6 @@ def _ratios_in_words(ratios: Mapping[str, Mapping[str, Estimate]]) -> str:
         + f" at base {base}"
         for base, row in ratios.items()
     )
-
-
-def _values(ratios: Mapping[str, Mapping[str, Estimate]]) -> dict[str, dict[str, float]]:
-    return {base: {name: each.value for name, each in row.items()} for base, row in ratios.items()}
 
 
 FIGURE = Figure(

@@ -6,13 +6,12 @@ The paper derives (78)-(81) in Appendices G and H, but shows no figure of them.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
 from figures.batches import main_batch
-from figures.drawing import Drawn, Figure, with_error
+from figures.drawing import Drawn, Figure, with_errors
 from figures.measurements.early_growth import (
     NAMES,
     TOLERANCE,
@@ -39,24 +38,15 @@ def draw(runs: Mapping[str, Run]) -> Drawn:
         canvas=_picture(early),
         caption=_caption(early, departures),
         closures=("linear",),
-        numbers={
-            "time_scale_epochs": early.time_scale,
-            "tolerance": TOLERANCE,
-            "departure": {name: each and _numbers(each) for name, each in departures.items()},
-            "onset_late": early.onset_delay and with_error(early.onset_delay),
-        },
+        numbers=with_errors(
+            {
+                "time_scale_epochs": early.time_scale,
+                "tolerance": TOLERANCE,
+                "departure": {name: each and each.numbers for name, each in departures.items()},
+                "onset_late": early.onset_delay,
+            }
+        ),
     )
-
-
-def _numbers(departure: Departure) -> dict[str, Any]:
-    return {
-        "epoch": with_error(departure.epoch),
-        "R": departure.R,
-        "margin": departure.margin,
-        "growth_of_R": departure.growth_of_R,
-        "fall_of_error_signal": departure.fall_of_error_signal,
-        "equations_error": departure.equations_error,
-    }
 
 
 def _picture(early: EarlyTraining) -> Canvas:

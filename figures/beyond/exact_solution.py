@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
-from numpy.typing import NDArray
 from scipy.special import expit, logit
 
 from figures.batches import QUICK, Batch, batch, lasting
-from figures.drawing import Drawn, Figure
+from figures.drawing import Drawn, Figure, values
 from figures.measurements.conserved_quantities import (
     common_gaps,
     conserved,
@@ -30,11 +28,9 @@ from figures.measurements.squared_gradient import SOFTMAX
 from figures.panels import fix_ticks, legend
 from figures.theory_lines import LABELS, LINES, R_TICKS, sizes_line
 from meanfield import style
-from meanfield.compare.statistics import Estimate, concise
+from meanfield.compare.statistics import concise
 from meanfield.runs.run import Run
 from meanfield.theory import CLOSURES
-
-Array = NDArray[np.float64]
 
 RATES = (1.0, 2.0, 5.0, 10.0, 20.0)
 LENGTH, QUICK_LENGTH = 2000, 600  # training time, lr times epoch
@@ -54,48 +50,6 @@ def batches(*, quick: bool) -> dict[str, Batch]:
     }
 
 
-@dataclass(frozen=True, kw_only=True)
-class Numbers:
-    """What the caption says.
-
-    difference: in R from the first learning rate, by the others. spread: of R over seeds, at the
-    values of Q - S. error: of each exact solution. conserved: by closure, at the R of QUANTIFIED.
-    """
-
-    difference: Mapping[str, Estimate]
-    spread: Array
-    error: Mapping[str, Estimate]
-    conserved: Mapping[str, list[Estimate]]
-
-    def values(self) -> dict[str, Any]:
-        """Return the numbers without their errors."""
-        return {
-            "apart_from_first_rate": {name: each.value for name, each in self.difference.items()},
-            "spread_of_seeds": {
-                "rms": float(root_mean_square(self.spread)),
-                "largest": float(self.spread.max()),
-            },
-            "theory_rms": {name: each.value for name, each in self.error.items()},
-            "conserved": {
-                name: [each.value for each in row] for name, row in self.conserved.items()
-            },
-        }
-
-
-def measure(runs: Mapping[str, Run]) -> Numbers:
-    """Return the numbers of the caption; all but the difference are of the first run."""
-    first, U = next(iter(runs.values())), common_gaps(runs)
-    return Numbers(
-        difference=difference_from_first(runs),
-        spread=spread_over_seeds(first, U),
-        error=error_of_solutions(first, U),
-        conserved={
-            closure: [conserved_at(first, closure, level) for level in QUANTIFIED]
-            for closure in CLOSURES
-        },
-    )
-
-
 def draw(runs: Mapping[str, Run]) -> Drawn:
     """R against Q - S; 1 - R against what the linear closure conserves; what each conserves."""
     numbers = measure(runs)
@@ -103,8 +57,30 @@ def draw(runs: Mapping[str, Run]) -> Drawn:
         canvas=_picture(runs),
         caption=_caption(runs, numbers),
         closures=tuple(CLOSURES),
-        numbers=numbers.values(),
+        numbers=values(numbers),
     )
+
+
+def measure(runs: Mapping[str, Run]) -> dict[str, Any]:
+    """Return what the caption says; all but the first are of the first run.
+
+    The difference in R of a seed from the first learning rate, by the others; the spread of R over
+    seeds at the same Q - S; the error of each exact solution; what is conserved, by closure, at the
+    R of QUANTIFIED.
+    """
+    first, U = next(iter(runs.values())), common_gaps(runs)
+    spread = spread_over_seeds(first, U)
+    return {
+        "apart_from_first_rate": difference_from_first(runs),
+        "spread_of_seeds": {
+            "rms": float(root_mean_square(spread)),
+            "largest": float(spread.max()),
+        },
+        "theory_rms": error_of_solutions(first, U),
+        "conserved": {
+            name: [conserved_at(first, name, level) for level in QUANTIFIED] for name in CLOSURES
+        },
+    }
 
 
 def _picture(runs: Mapping[str, Run]) -> Canvas:
@@ -150,16 +126,14 @@ def _draw_conserved(axes: Axes, runs: Mapping[str, Run]) -> None:
     fix_ticks(axes.xaxis, R_TICKS)
 
 
-def _caption(runs: Mapping[str, Run], numbers: Numbers) -> str:
+def _caption(runs: Mapping[str, Run], numbers: Mapping[str, Any]) -> str:
     reference, first = next(iter(runs.items()))
-    spread = numbers.spread
-    one_seed = ", ".join(
-        f"{estimate.value:.1g} at lr {name}" for name, estimate in numbers.difference.items()
-    )
-    errors = ", ".join(f"{concise(each)} ({name})" for name, each in numbers.error.items())
+    apart, spread = numbers["apart_from_first_rate"], numbers["spread_of_seeds"]
+    one_seed = ", ".join(f"{each.value:.1g} at lr {name}" for name, each in apart.items())
+    errors = ", ".join(f"{concise(each)} ({name})" for name, each in numbers["theory_rms"].items())
     held = "; ".join(
         f"{' and '.join(concise(each) for each in row)} ({name})"
-        for name, row in numbers.conserved.items()
+        for name, row in numbers["conserved"].items()
     )
     return (
         f"One curve for every learning rate at {sizes_line(first)}, RoPE base "
@@ -168,7 +142,7 @@ def _caption(runs: Mapping[str, Run], numbers: Numbers) -> str:
         "softmax attention, from the nominal start. A seed keeps to its own curve at every "
         "learning rate: the root mean square of the difference in $R$ from lr "
         f"{reference} is {one_seed}. Seeds differ by their queries and keys at the start, with a "
-        f"standard deviation of {root_mean_square(spread):.2g} ({spread.max():.2g} at most). The "
+        f"standard deviation of {spread['rms']:.2g} ({spread['largest']:.2g} at most). The "
         f"root mean square error of the theory, against the mean over seeds, is {errors}. Middle: "
         "the late tail of $1-R$, with the constant $\\kappa$ of the linear closure, which predicts "
         "a straight line. Right: what $R$ has gained over what the gap has gained, in the quantity "

@@ -24,7 +24,7 @@ from figures.measurements.onset_maps import (
     onset_times,
     point,
 )
-from figures.panels import MINUS, fix_ticks, legend
+from figures.panels import MINUS, fix_ticks, legend, round_steps
 from meanfield import style
 from meanfield.compare.statistics import average, concise
 from meanfield.predict import trust
@@ -58,7 +58,8 @@ def draw(runs: Mapping[str, Run]) -> Drawn:
 def _picture(points: Sequence[Point]) -> Canvas:
     grids = {name: onset_times(each) for name, each in MAPS.items()}
     values = np.concatenate([grid.ravel() for grid in grids.values()])
-    colors = {"norm": LogNorm(values.min(), values.max()), "cmap": "viridis"}
+    ends = values.min(), values.max()
+    colors, levels = {"norm": LogNorm(*ends), "cmap": "viridis"}, round_steps(*ends)
     with style.drawing(7.0, 3.3) as canvas:
         panels = dict(zip(MAPS, canvas.subplots(1, 3, sharey=True), strict=True))
         for name, axes in panels.items():
@@ -66,7 +67,7 @@ def _picture(points: Sequence[Point]) -> Canvas:
             image = axes.pcolormesh(
                 *MAPS[name].grid, grids[name], shading="gouraud", rasterized=True, **colors
             )
-            _draw_contours(axes, MAPS[name], grids[name], levels(values))
+            _draw_contours(axes, MAPS[name], grids[name], levels)
             for here in points:
                 if here.map == name:
                     _draw_point(axes, here, colors)
@@ -78,9 +79,7 @@ def _picture(points: Sequence[Point]) -> Canvas:
             linestyles=[style.DASHED],
         )
         panels["N"].set_ylabel("actions $T$")
-        bar = canvas.colorbar(
-            image, ax=list(panels.values()), pad=0.01, aspect=30, ticks=levels(values)
-        )
+        bar = canvas.colorbar(image, ax=list(panels.values()), pad=0.01, aspect=30, ticks=levels)
         bar.ax.yaxis.set_major_formatter("{x:g}")
         bar.minorticks_off()
         bar.set_label("onset of attention, lr $\\times$ epoch")
@@ -111,13 +110,6 @@ def _draw_contours(axes: Axes, each: Map, grid: Array, values: Sequence[float]) 
     lines = axes.contour(*each.grid, grid, values, colors="white", linewidths=0.6)
     places = label_places(each, grid, values)
     axes.clabel(lines, fmt="%g", fontsize=7, manual=places, inline_spacing=2)
-
-
-def levels(values: Array) -> list[float]:
-    """Return 1, 2, 5, 10, ... within the values."""
-    decades = range(int(np.floor(np.log10(values.min()))), int(np.ceil(np.log10(values.max()))) + 1)
-    steps = [step * 10.0**decade for decade in decades for step in (1, 2, 5)]
-    return [step for step in steps if values.min() < step < values.max()]
 
 
 def label_places(each: Map, grid: Array, wanted: Sequence[float]) -> list[tuple[float, float]]:

@@ -9,9 +9,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
-from figures.drawing import Drawn, Figure, with_error
+from figures.drawing import Drawn, Figure, with_errors
 from figures.measurements.onset_laws import SERIES, TOLERANCE, Law, batches, laws
-from figures.panels import MINUS, fix_ticks, legend
+from figures.panels import MINUS, fix_ticks, legend, round_steps
 from meanfield import style
 from meanfield.compare.statistics import Estimate, concise
 from meanfield.parameters import Parameters
@@ -40,10 +40,7 @@ def draw(runs: Mapping[str, Run]) -> Drawn:
         caption=_caption(series, exponents, runs),
         closures=("linear", "spectral"),
         numbers={
-            "exponents": {
-                name: {by: with_error(_estimate(each)) for by, each in row.items()}
-                for name, row in exponents.items()
-            },
+            "exponents": with_errors(exponents),
             "late": {
                 name: dict(zip(map(str, law.values), law.delay.tolist(), strict=True))
                 for name, law in series.items()
@@ -97,21 +94,15 @@ def _draw_law(axes: Axes, law: Law, exponents: Mapping[str, Exponent]) -> None:
     )
     lowest = np.nanmin([law.trained / (1 + law.error / law.trained), law.linear, law.closed])
     highest = np.nanmax([law.trained, law.linear, law.spectral])
-    axes.set(xscale="log", yscale="log")
-    axes.set_ylim(lowest / 1.2, highest * (highest / lowest) ** 0.5 * 1.6)
-    ticks = [step * 10.0**power for power in range(-2, 6) for step in (1, 2, 5)]
-    fix_ticks(axes.yaxis, [tick for tick in ticks if lowest / 1.2 < tick])
-
-
-def _estimate(exponent: Exponent) -> Estimate:
-    return Estimate(exponent.value, exponent.error, 0)
+    ends = lowest / 1.2, highest * (highest / lowest) ** 0.5 * 1.6
+    axes.set(xscale="log", yscale="log", ylim=ends)
+    fix_ticks(axes.yaxis, round_steps(*ends))
 
 
 def _words(exponent: Exponent) -> str:
-    estimate = _estimate(exponent)
     if exponent.error < 5e-4:
         return f"{exponent.value:.3f}"
-    return concise(estimate)
+    return concise(Estimate(exponent.value, exponent.error, 0))
 
 
 def _caption(

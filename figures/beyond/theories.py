@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import FixedLocator
 
-from figures.drawing import Drawn, Figure, with_error
+from figures.drawing import Drawn, Figure, with_errors
 from figures.measurements.score_points import (
     QUANTITIES,
     Point,
@@ -227,7 +227,7 @@ def _medians(models: Mapping[str, Model]) -> str:
 def _numbers(each: Model) -> dict[str, Any]:
     table = {
         theory: {
-            name: point and {**with_error(point.estimate), "low": point.low, "high": point.high}
+            name: point and {**with_errors(point.estimate), "low": point.low, "high": point.high}
             for name, quantity in QUANTITIES.items()
             for point in [quantity.of(score)]
         }
@@ -235,7 +235,7 @@ def _numbers(each: Model) -> dict[str, Any]:
     }
     return {
         "theories": table,
-        "spectral_onset_against_median": with_error(per_cent(each.median)),
+        "spectral_onset_against_median": with_errors(per_cent(each.median)),
         "closure_onset_late_expected": {n: 100 * delay for n, delay in each.expected.items()},
     }
 

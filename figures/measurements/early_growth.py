@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logit
 
+from figures.measurements.onset_epochs import first_passage
 from meanfield import generated
 from meanfield.attention import closures
 from meanfield.compare.comparison import compare
@@ -62,7 +64,8 @@ class EarlyTraining:
         )
 
         def first(means: Array) -> float:
-            return first_excess(epoch, means[0] / means[1] - 1, TOLERANCE)
+            off = np.abs(means[0] / means[1] - 1)
+            return float(np.maximum(first_passage(epoch, off, TOLERANCE), epoch[0]))
 
         when = jackknife(first, np.stack([closed, simulated], axis=1))
         if math.isnan(when.value):
@@ -100,6 +103,11 @@ class Departure:
     growth_of_R: float
     fall_of_error_signal: float
     equations_error: float
+
+    @property
+    def numbers(self) -> dict[str, Any]:
+        """Everything but whether it is from the start."""
+        return {name: each for name, each in vars(self).items() if name != "from_the_start"}
 
     @property
     def plateau_fails_first(self) -> bool:
@@ -161,22 +169,6 @@ def before_onset(R: Array) -> int:
     """Return how many values of R (E,) come up to and with the first of 1/2 or more; else all."""
     above = np.flatnonzero(R >= 0.5)
     return int(above[0]) + 1 if above.size else len(R)
-
-
-def first_excess(epoch: Array, error: Array, tolerance: float) -> float:
-    """Return where the size of an error (E,) first exceeds a tolerance, nan if nowhere.
-
-    Straight between epochs; the first epoch if it is exceeded there.
-    """
-    size = np.abs(error)
-    above = np.flatnonzero(size > tolerance)
-    if not above.size:
-        return math.nan
-    after = int(above[0])
-    if after == 0:
-        return float(epoch[0])
-    share = (tolerance - size[after - 1]) / (size[after] - size[after - 1])
-    return float(epoch[after - 1] + share * (epoch[after] - epoch[after - 1]))
 
 
 def _gained(name: str, curves: Array) -> Array:

@@ -34,8 +34,8 @@ def gradients_of_theories(parameters: Parameters, logit_R: Array) -> dict[str, A
         for name, closure in CLOSURES.items()
     }
     planes, heads = attention.planes(parameters), attention.mean_heads(parameters, np.ones(1))
-    above = logit_R > -math.log(parameters.T - 1)
-    steps = np.linspace(-math.log(parameters.T - 1), logit_R[-1], STEPS + 1)[1:]
+    start = logit(generated.nominal_retrieval(parameters.T))
+    above, steps = logit_R > start, np.linspace(start, logit_R[-1], STEPS + 1)[1:]
     (G,) = attention.gradients(planes, heads, steps[None])
     result[SOFTMAX] = np.full_like(logit_R, np.nan)
     result[SOFTMAX][above] = np.exp(np.interp(logit_R[above], steps, np.log(G)))

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure as Canvas
 from numpy.typing import NDArray
 
 from figures.batches import main_batch
-from figures.drawing import Drawn, Figure, with_error
+from figures.drawing import Drawn, Figure, with_errors
 from figures.measurements.attention_maps import excess, maps_at_R, right_entries, step_statistics
 from meanfield import style
 from meanfield.compare.statistics import Estimate, concise
@@ -38,7 +38,7 @@ def draw(runs: Mapping[str, Run]) -> Drawn:
     return Drawn(
         canvas=_picture(epoch, right_entries(attention).mean(0), maps),
         caption=_caption(run, len(attention), statistics),
-        numbers={name: with_error(each) for name, each in statistics.items()},
+        numbers=with_errors(statistics),
     )
 
 

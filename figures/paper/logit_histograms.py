@@ -13,7 +13,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from figures.batches import QUICK, Batch, batch, main_batch
-from figures.drawing import Drawn, Figure, with_error
+from figures.drawing import Drawn, Figure, with_errors
 from figures.measurements.correct_logits import correct_logits, shape
 from figures.panels import legend
 from meanfield import style
@@ -52,10 +52,7 @@ def draw(runs: Mapping[str, Run]) -> Drawn:
     return Drawn(
         canvas=_picture(list(runs.values()), [each[0] for each in logits]),
         caption=_caption(next(iter(runs.values())), len(logits[-1]), shapes),
-        numbers={
-            epoch: {name: with_error(each) for name, each in of.items()}
-            for epoch, of in shapes.items()
-        },
+        numbers=with_errors(shapes),
     )
 
 

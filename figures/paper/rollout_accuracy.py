@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure as Canvas
 from numpy.typing import NDArray
 
-from figures.drawing import Drawn
+from figures.drawing import Drawn, values
 from figures.measurements.onset_epochs import first_passage
 from figures.panels import legend
 from figures.training_curves import (
@@ -74,14 +74,16 @@ def draw(runs: Mapping[str, Run]) -> Drawn:
         canvas=_picture(measured, theory),
         caption=_caption(measured, theory["constant"], half, errors, rises),
         closures=("linear",),
-        numbers={
-            "sigma_c": float(theory["constant"].sigma_c[0]),
-            "sigma_o": float(theory["constant"].sigma_o[0]),
-            "rollout_half_late": {kind: _value(each) for kind, each in half.items()},
-            "rollout_rms": {kind: each.rms_mean.value for kind, each in rollout.items()},
-            "next_token_largest": {k: each.largest_mean.value for k, each in next_token.items()},
-            "rise_epochs": {kind: _value(each) for kind, each in rises.items()},
-        },
+        numbers=values(
+            {
+                "sigma_c": float(theory["constant"].sigma_c[0]),
+                "sigma_o": float(theory["constant"].sigma_o[0]),
+                "rollout_half_late": half,
+                "rollout_rms": {kind: each.rms_mean for kind, each in rollout.items()},
+                "next_token_largest": {k: each.largest_mean for k, each in next_token.items()},
+                "rise_epochs": rises,
+            }
+        ),
     )
 
 
@@ -152,10 +154,6 @@ def _caption(
         f"a single seed takes {_epochs(rises['simulation'])}, that of the theory "
         f"{_epochs(rises['theory'])}, with constant variances {_epochs(rises['constant'])}."
     )
-
-
-def _value(quantity: Estimate | float | None) -> float | None:
-    return quantity.value if isinstance(quantity, Estimate) else quantity
 
 
 def _epochs(count: Estimate | float | None) -> str:

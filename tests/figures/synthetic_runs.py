@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit
+from scipy.special import expit, logit
 
 from meanfield.parameters import Parameters
 from meanfield.predict.prediction import predict
@@ -62,6 +62,18 @@ def slow_gamma(p: Parameters) -> float:
         phi = 4 / p.T**2 * np.sum((p.T - m) * np.sin(m * omega / 2) ** 2)
         total += phi**2
     return float(4 * p.qk_variance * total / (p.d_head * (p.T - 1)))
+
+
+PARAMETERS = Parameters(N=6, T=8, d_head=16, rope_theta=30.0)
+FACTORS = np.array([0.5, 1.0, 1.6])  # of the linear closure, by seed
+
+
+def run_of_factors() -> Run:
+    """Seeds whose G is the linear closure's times a factor, their R moving at their own pace."""
+    epoch = np.arange(0, 2000, 10)
+    R = expit(logit(1 / 8) + 0.005 * np.outer([1.0, 1.1, 1.2], epoch))
+    G = FACTORS[:, None] * slow_gamma(PARAMETERS) * R * (1 - R)
+    return synthetic(PARAMETERS, epoch, R=R, grad_R_squared=G)
 
 
 ONSETS = {  # epoch of each seed, by the training's place on a map

@@ -10,11 +10,12 @@ import pytest
 
 from figures import drawing
 from figures.batches import batch
-from figures.drawing import Drawn, Figure, with_error
+from figures.drawing import Drawn, Figure, values, with_errors
 from figures.make_runs import make
 from meanfield import style
 from meanfield.compare.statistics import Estimate
 from meanfield.errors import FileError
+from meanfield.predict.scaling import Exponent
 
 TINY = batch(seeds=2, epochs=4, every=2, N=4, T=3, n_train=32, n_test=16)
 
@@ -53,6 +54,15 @@ def test_without_its_training_or_with_no_number_nothing_is_written(tmp_path: Pat
     assert [path.name for path in tmp_path.iterdir()] == [TINY.file]
 
 
+def test_estimates_are_numbers_wherever_they_stand() -> None:
+    each = Estimate(0.5, 0.1, 4)
+    numbers = {"late": {"theory": each, "constant": None}, "conserved": [each], "N": 3}
+    alone = {"late": {"theory": 0.5, "constant": None}, "conserved": [0.5], "N": 3}
+    assert values(numbers) == alone
+    assert with_errors(Exponent(-1.0, 0.2)) == {"value": -1.0, "error": 0.2}
+    assert with_errors(numbers)["conserved"] == [{"value": 0.5, "error": 0.1}]
+
+
 def test_what_is_not_there_is_none() -> None:
-    assert with_error(Estimate(0.5, math.nan, 1)) == {"value": 0.5, "error": None}
-    assert with_error(Estimate(math.inf, 0.1, 2)) == {"value": None, "error": 0.1}
+    assert with_errors(Estimate(0.5, math.nan, 1)) == {"value": 0.5, "error": None}
+    assert with_errors(Estimate(math.inf, 0.1, 2)) == {"value": None, "error": 0.1}

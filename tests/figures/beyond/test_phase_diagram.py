@@ -11,6 +11,7 @@ from matplotlib.contour import QuadContourSet
 from figures.beyond import phase_diagram
 from figures.drawing import Drawn
 from figures.measurements.onset_maps import MAPS, onset_times
+from figures.panels import round_steps
 from meanfield.predict.prediction import predict
 from tests.figures.small_runs import assert_no_words_overlap
 from tests.figures.synthetic_runs import LR, ONSETS, map_parameters, map_runs
@@ -98,20 +99,9 @@ def test_contours_are_whole_but_for_their_labels(
 def test_labels_of_contours_keep_off_the_circles() -> None:
     for each in MAPS.values():
         grid = onset_times(each)
-        places = phase_diagram.label_places(each, grid, phase_diagram.levels(grid))
+        places = phase_diagram.label_places(each, grid, round_steps(grid.min(), grid.max()))
         assert places
         assert {T for _, T in places} <= set(phase_diagram.FREE_ROWS)
-
-
-@pytest.mark.parametrize(("low", "high"), [(30.0, 700.0), (1.0, 10.0), (150.0, 6000.0)])
-def test_levels_are_round_and_inside(low: float, high: float) -> None:
-    found = phase_diagram.levels(np.array([low, high]))
-    assert found == sorted(found)
-    assert all(
-        low < level < high and level / 10 ** np.floor(np.log10(level)) in (1, 2, 5)
-        for level in found
-    )
-    assert len(found) >= 2
 
 
 def test_nothing_overlaps(drawn: Drawn) -> None:

@@ -15,7 +15,6 @@ from figures.measurements.early_growth import (
     before_onset,
     closed_forms,
     early_training,
-    first_excess,
     time_scale,
 )
 from meanfield.parameters import Parameters
@@ -125,10 +124,3 @@ def test_a_closed_form_that_is_off_at_once_departs_from_the_start(early: EarlyTr
 def test_closed_forms_that_are_right_never_depart(early: EarlyTraining) -> None:
     right = replace(early, closed=early.simulated)
     assert [right.departure(name) for name in "QSR"] == [None] * 3
-
-
-def test_first_excess_is_straight_between_epochs() -> None:
-    epoch = np.array([0.0, 10.0, 20.0])
-    assert first_excess(epoch, np.array([0.0, -0.05, -0.15]), 0.1) == pytest.approx(15)
-    assert first_excess(epoch, np.array([0.2, 0.0, 0.0]), 0.1) == 0
-    assert math.isnan(first_excess(epoch, np.array([0.0, 0.05, 0.1]), 0.1))

@@ -12,20 +12,7 @@ from figures.measurements.squared_gradient import (
     measured_log_gradients,
 )
 from meanfield.attention import planes as attention
-from meanfield.parameters import Parameters
-from meanfield.runs.run import Run
-from tests.figures.synthetic_runs import slow_gamma, synthetic
-
-PARAMETERS = Parameters(N=6, T=8, d_head=16, rope_theta=30.0)
-FACTORS = np.array([0.5, 1.0, 1.6])  # of the linear closure, by seed
-
-
-def a_run() -> Run:
-    """Seeds whose G is the linear closure's times a factor, their R moving at their own pace."""
-    epoch = np.arange(0, 2000, 10)
-    R = expit(logit(1 / 8) + 0.005 * np.outer([1.0, 1.1, 1.2], epoch))
-    G = FACTORS[:, None] * slow_gamma(PARAMETERS) * R * (1 - R)
-    return synthetic(PARAMETERS, epoch, R=R, grad_R_squared=G)
+from tests.figures.synthetic_runs import FACTORS, PARAMETERS, run_of_factors, slow_gamma, synthetic
 
 
 def test_closures_are_their_formulas() -> None:
@@ -57,7 +44,7 @@ def test_a_set_back_of_R_is_left_out() -> None:
 
 
 def test_mean_ratio_is_theory_over_simulation_in_logarithms() -> None:
-    found = mean_ratios(a_run(), 0.4, 0.8)
+    found = mean_ratios(run_of_factors(), 0.4, 0.8)
     logs = -np.log(FACTORS)
     expected = np.exp(logs.mean())
     assert found["linear"].value == pytest.approx(expected, rel=1e-3)

@@ -1,51 +1,33 @@
-"""Theory against training in numbers: on curves whose deviations are known, and by command."""
+"""A theory held against curves whose deviations from it are known."""
 
 from __future__ import annotations
 
-import json
-import math
-import subprocess
-import sys
 from dataclasses import replace
-from functools import partial
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from meanfield.compare.words import concise, late
-from scipy.special import logit
 
-from meanfield import ParameterError, Parameters
-from meanfield.compare import __main__ as compare
+from meanfield import FileError, ParameterError, Start, Theory, predict
+from meanfield.attention.typical import draw
 from meanfield.compare import comparison
-from meanfield.compare.comparison import Estimate, deviation, first_half, jackknife, lateness
-from meanfield.predict import prediction
-from meanfield.runs.measured import CURVES, Measured
-
-predict = partial(prediction.predict, closure="linear")  # the paper's, unless a test says otherwise
-
-P = Parameters(N=8, T=4)
-EPOCH = np.arange(0.0, 160.0, 4.0)
-STARTS = [{"Q0": 0.01, "S0": 0.0, "C": 0.05}, {"R0": 0.3, "C": -0.04}, {"R0": 0.2, "Q0": 0.02}]
-
-
-def measured_like(starts=STARTS, **changed) -> Measured:
-    """Curves that follow the linear closure exactly from these starts."""
-    runs = [predict(P, epochs=EPOCH, **start) for start in starts]
-    values = {
-        "source": "made up",
-        "parameters": P,
-        "training": {},
-        "seeds": np.arange(len(runs)),
-        "epoch": EPOCH,
-        "curves": {name: np.array([getattr(run, name) for run in runs]) for name in CURVES},
-        "C": np.array([run.start.C for run in runs]),
-    }
-    return Measured(**{**values, **changed})
+from meanfield.compare.comparison import (
+    as_trained,
+    compare,
+    compared,
+    obstacle,
+    predictions,
+    quantities,
+    starts_of,
+)
+from meanfield.predict.many import predict_many
+from meanfield.runs.measured import CURVES
+from meanfield.theory import LADDER
+from tests.meanfield.compare.example_measured import EPOCH, STARTS, P, measured_like
 
 
 def test_what_follows_the_theory_deviates_nowhere() -> None:
-    against = comparison.compare(measured_like())
+    against = compare(measured_like())
     for each in against.deviations.values():
         assert each.largest_seed.value < 1e-9
         assert each.largest_mean.value < 1e-9
@@ -62,13 +44,13 @@ def test_each_seed_is_held_against_its_own_start() -> None:
     turned = replace(
         measured, curves={**measured.curves, "R": np.roll(measured.curves["R"], 1, axis=0)}
     )
-    assert comparison.compare(turned).deviations["R"].rms_seed.value > 1e-3
+    assert compare(turned).deviations["R"].rms_seed.value > 1e-3
 
 
 def test_the_nominal_start_knows_the_parameters_alone() -> None:
     measured = measured_like()
-    against = comparison.compare(measured, start="nominal")
-    nominal = predict(P, epochs=EPOCH)
+    against = compare(measured, start="nominal")
+    nominal = predict(P, "linear", epochs=EPOCH)
     for name, curve in against.curves.items():
         np.testing.assert_allclose(curve, np.tile(getattr(nominal, name), (3, 1)), rtol=1e-12)
     gap = nominal.Q - measured.curves["Q"]
@@ -78,29 +60,10 @@ def test_the_nominal_start_knows_the_parameters_alone() -> None:
     assert against.deviations["Q"].rms_mean.value == pytest.approx(of_mean, rel=1e-12)
 
 
-def test_deviations_by_hand() -> None:
-    difference = np.array([[3.0, -4.0], [1.0, 0.0]])
-    found = deviation(difference)
-    assert found.rms_seed.value == pytest.approx((math.sqrt(12.5) + math.sqrt(0.5)) / 2)
-    assert found.rms_seed.error == pytest.approx((math.sqrt(12.5) - math.sqrt(0.5)) / 2)
-    assert found.largest_seed.value == 2.5
-    assert found.rms_mean.value == pytest.approx(2.0)  # of (2, -2)
-    assert found.largest_mean.value == 2.0
-    assert found.largest_mean.seeds == 2
-
-
-def test_the_jackknife_of_a_mean_is_its_standard_error() -> None:
-    values = np.random.default_rng(0).normal(size=(12, 1))
-    found = jackknife(np.mean, values)
-    assert found.value == pytest.approx(values.mean())
-    assert found.error == pytest.approx(values.std(ddof=1) / math.sqrt(12), rel=1e-12)
-    assert math.isnan(jackknife(np.mean, values[:1]).error)
-
-
 def test_a_theory_that_runs_slower_is_late() -> None:
     """At three quarters of the learning rate every epoch comes a third later."""
     slow = replace(measured_like(), parameters=replace(P, lr=0.75 * P.lr))
-    for name, each in comparison.compare(slow).lateness.items():
+    for name, each in compare(slow).lateness.items():
         assert each.seed.value == pytest.approx(1 / 3, abs=2e-3), name
         assert each.mean.value == pytest.approx(1 / 3, abs=0.02), name
         assert each.spread < 1e-3
@@ -115,189 +78,145 @@ def test_theory_may_reach_half_after_the_run_has_ended() -> None:
         epoch=EPOCH[:end],
         curves={name: curve[:, :end] for name, curve in short.curves.items()},
     )
-    assert comparison.compare(short).lateness["onset_epoch"].seed.value == pytest.approx(
-        1, abs=0.01
-    )
-
-
-def test_events_that_one_side_does_not_have() -> None:
-    rising, flat = np.array([0.1, 0.4, 0.8]), np.array([0.1, 0.2, 0.3])
-    epoch = np.array([0.0, 1.0, 2.0])
-    found = lateness(epoch, np.array([rising, rising]), epoch, np.array([rising, flat]))
-    assert found.seed == Estimate(0.0, pytest.approx(math.nan, nan_ok=True), 1)
-    # the mean of both measured curves is at 0.3 and 0.55, theory reaches 1/2 after 1.25 epochs
-    assert found.mean is not None
-    assert found.mean.value == pytest.approx(1.25 / 1.8 - 1)
-    assert math.isnan(found.mean.error)  # without the rising seed there is nothing to compare
-    nothing = lateness(epoch, np.array([flat]), epoch, np.array([rising]))
-    assert (nothing.seed, nothing.mean) == (None, None)
-
-
-def test_first_half_is_straight_on_its_scale() -> None:
-    epoch = np.array([0.0, 10.0, 20.0, 30.0])
-    assert first_half(epoch, np.array([0.0, 0.2, 0.6, 0.1])) == pytest.approx(17.5)
-    R = 1 / (1 + np.exp(-(epoch - 17.3)))
-    assert first_half(epoch, R, logit) == pytest.approx(17.3, abs=1e-9)
-    assert first_half(epoch, np.full(4, 0.7)) == 0.0
-    assert math.isnan(first_half(epoch, np.full(4, 0.4)))
+    assert compare(short).lateness["onset_epoch"].seed.value == pytest.approx(1, abs=0.01)
 
 
 def test_another_start_is_refused() -> None:
-    with pytest.raises(ParameterError, match="start must be measured or nominal with linear, not"):
-        comparison.compare(measured_like(), start="mean")
-
-
-@pytest.mark.parametrize(
-    ("value", "error", "told"),
-    [
-        (0.03712, 0.0041, "0.037(4)"),
-        (0.03712, 0.0014, "0.0371(14)"),
-        (0.0999, 0.0951, "0.10(10)"),
-        (-12.34, 2.6, "-12(3)"),
-        (1234.0, 150.0, "1230(150)"),
-        (1234.0, 15.0, "1234(15)"),
-        (0.5, 0.0196, "0.50(2)"),
-        (0.03712, math.nan, "0.037"),
-        (0.0, 0.0, "0"),
-        (123.4, math.nan, "120"),
-    ],
-)
-def test_concise(value: float, error: float, told: str) -> None:
-    assert concise(Estimate(value, error, 9)) == told
-
-
-def test_late_in_words() -> None:
-    assert late(Estimate(-0.082, 0.031, 4)) == "8(3) % early"
-    assert late(Estimate(0.082, 0.011, 4)) == "8.2(11) % late"
-    assert late(None) == "beyond the run"
-
-
-# --- the command ----------------------------------------------------------------------------------
-
-
-def foreign_file(path: Path) -> Path:
-    measured = measured_like()
-    np.savez(path, N=P.N, T=P.T, epoch=EPOCH, C=measured.C, **measured.curves)
-    return path
-
-
-def command(*arguments: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-W", "error", "-m", "meanfield.compare", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        check=False,
+    with pytest.raises(ParameterError) as caught:
+        compare(measured_like(), start="mean")
+    assert str(caught.value) == (
+        'the start of linear must be "measured" or "nominal", not \'mean\''
     )
-
-
-def test_the_command_prints_tables(tmp_path: Path) -> None:
-    few = ["--theory", "linear,quadratic,spectral"]
-    done = command(foreign_file(tmp_path / "mine.npz"), *few)
-    assert (done.returncode, done.stderr) == (0, "")
-    for said in (
-        "N = 8  T = 4  K = 8",
-        "3 seeds, 156 epochs; theory from the measured and nominal start, in gradient flow",
-        "rms, seed",
-        "largest, mean",
-        "onset",
-        "quadratic",
-        "spectral",
-        "Theory minus training",
+    q, k = draw(P, 3)
+    with pytest.raises(
+        ParameterError, match='the start of per-seed must be "measured", not \'nomi'
     ):
-        assert said in done.stdout
+        compare(measured_like(q=q, k=k), "per-seed", start="nominal")
 
 
-def test_the_command_knows_no_torch(tmp_path: Path) -> None:
-    foreign_file(tmp_path / "mine.npz")
-    program = (
-        "import sys; from meanfield import compare;"
-        f"compare.main([{str(tmp_path / 'mine.npz')!r}, '--theory', 'linear']);"
-        "print({'torch', 'sympy', 'matplotlib'} & set(sys.modules))"
+SGD, FLOW = {"n_train": 4096}, {"n_train": 4096, "integrator": "ssprk3"}
+
+
+def test_by_its_name_a_theory_takes_the_steps_that_training_took() -> None:
+    for training, flow, steps in (({}, False, False), (SGD, False, True), (SGD, True, False),
+                                  (FLOW, False, False)):  # fmt: skip
+        measured = measured_like(training=training)
+        assert as_trained(measured, "linear", flow=flow) == Theory.parse("linear", steps=steps)
+        assert compare(measured, "linear", flow=flow).theory.steps == steps
+    own = Theory.parse("linear", logits="constant", sigma_c=0.1)  # taken as it is
+    assert compare(measured_like(training=SGD), own).theory == own
+
+
+def test_by_its_name_a_theory_reads_its_logits_in_the_best_way() -> None:
+    for name in LADDER:
+        theory = as_trained(measured_like(), name)
+        assert theory.logits == ("sampled" if "fluctuations" in name else "gaussian")
+        assert str(theory) == name
+
+
+def test_steps_of_training_are_followed() -> None:
+    start = Start(R=0.3, Q=0.2, C=0.1)
+    measured = measured_like([start], training=SGD)
+    (run,) = predictions(measured, Theory.parse("linear", steps=True), start="measured")
+    alone = predict(
+        P, Theory.parse("linear", steps=True), start=replace(start, S=0.1 / 8), epochs=run.epoch
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
-    assert done.stdout.endswith("set()\n"), done.stderr
+    np.testing.assert_allclose(run.R, alone.R, rtol=1e-12)
+    assert np.abs(run.R[: len(EPOCH)] - measured.curves["R"][0]).max() > 1e-3
 
 
-def test_json_says_what_the_functions_find(tmp_path: Path, capsys) -> None:
-    path = foreign_file(tmp_path / "mine.npz")
-    assert compare.main([str(path), "--json", "--theory", "quadratic", "--start", "nominal"]) == 0
-    (group,) = json.loads(capsys.readouterr().out)
-    (found,) = group["comparisons"]
-    expected = comparison.compare(measured_like(), theory="quadratic", start="nominal")
-    rms = found["deviations"]["S"]["rms_mean"]
-    assert rms["value"] == pytest.approx(expected.deviations["S"].rms_mean.value, rel=1e-12)
-    late = found["lateness"]["onset_epoch"]["mean"]["value"]
-    assert late == pytest.approx(expected.lateness["onset_epoch"].mean.value, rel=1e-12)
-    assert group["parameters"]["N"] == 8
-    assert group["seeds"] == [0, 1, 2]
+def test_each_theory_gets_of_a_seed_what_it_reads() -> None:
+    q, k = draw(P, 3)
+    rng = np.random.default_rng(0)
+    permutations = rng.permuted(np.tile(np.arange(8), (3, 8, 1)), axis=2)
+    measured = measured_like(q=q, k=k, permutations=permutations)
+    for name in LADDER:
+        theory = Theory.parse(name)
+        for index, run in enumerate(predictions(measured, theory, start="measured")):
+            assert tuple(
+                measured.curves[n][index, 0] if n != "C" else measured.C[index] for n in "QSC"
+            ) == (run.start.Q, run.start.S, run.start.C)
+            if theory.closed:
+                assert pytest.approx(measured.curves["R"][index, 0]) == run.start.R
+            if theory.of_one_seed:
+                np.testing.assert_array_equal(run.start.k, k[index])
+            if theory.fluctuating:
+                np.testing.assert_array_equal(run.start.permutations, permutations[index])
+                assert run.start.overlap != 1 / 8
 
 
-def test_a_single_seed_has_no_error_and_json_says_null(tmp_path: Path, capsys) -> None:
-    one = measured_like(STARTS[:1])
-    np.savez(tmp_path / "one.npz", N=P.N, T=P.T, epoch=EPOCH, C=one.C, **one.curves)
-    compare.main([str(tmp_path / "one.npz"), "--json", "--theory", "linear,quadratic"])
-    (group,) = json.loads(capsys.readouterr().out)
-    assert group["comparisons"][1]["deviations"]["R"]["rms_seed"]["error"] is None
+def test_theory_goes_on_beyond_the_run_at_the_same_distance() -> None:
+    (run,) = predictions(measured_like(STARTS[:1]), Theory.parse("linear"), start="nominal")
+    assert run.epoch[: len(EPOCH)].tolist() == EPOCH.tolist()
+    assert set(np.diff(run.epoch).tolist()) == {4.0}
+    assert 2 * EPOCH[-1] - 4 <= run.epoch[-1] < 2 * EPOCH[-1]
 
 
-def test_plot(tmp_path: Path) -> None:
-    pytest.importorskip("matplotlib")
-    path = foreign_file(tmp_path / "mine.npz")
-    for suffix, start in (("png", b"\x89PNG"), ("pdf", b"%PDF")):
-        done = command(path, "--theory", "linear,spectral", "--plot", tmp_path / f"c.{suffix}")
-        assert (done.returncode, done.stderr) == (0, "")
-        assert (tmp_path / f"c.{suffix}").read_bytes().startswith(start)
+OTHER: dict[str, Any] = {
+    "optimizer": "adamw", "weight_decay": 0.1, "fix_embedding": False, "d_embed": 3,
+}  # fmt: skip
 
 
-def test_what_a_file_lacks_is_noted_and_the_rest_compared(tmp_path: Path, capsys) -> None:
-    path = str(foreign_file(tmp_path / "mine.npz"))
-    compare.main([path, "--theory", "linear,per-seed", "--start", "measured"])
-    printed = capsys.readouterr().out
-    assert f"without per-seed: {path} holds no q and k, which per-seed starts from" in printed
-    assert "linear " in printed
+@pytest.mark.parametrize("name", OTHER)
+def test_training_that_the_theory_is_not_about_is_refused(name: str) -> None:
+    measured = measured_like(training={"n_train": 8, name: OTHER[name]})
+    words = f"{name} = {OTHER[name]!r} is not covered: the theory is about {name} = "
+    with pytest.raises(FileError, match=f"^{words}.*seed 0 of made up"):
+        compare(measured)
+    with pytest.raises(ParameterError, match=f"^{words}"):
+        compare(measured, start="nominal")
+    with pytest.raises(ParameterError, match=f"nothing can be compared: {words}"):
+        compared(measured, ["linear"], ["measured", "nominal"])
 
 
 def test_a_vocabulary_without_fluctuations_leaves_one_theory_out() -> None:
     tiles = np.array([np.roll(np.arange(8), shift) for shift in range(8)])
     measured = measured_like(permutations=np.array([tiles] * 3))
-    assert measured.lacks("per-seed", False).endswith(
-        "holds no q and k, which per-seed starts from"
+    assert obstacle(measured, Theory.parse("per-seed")) == (
+        "per-seed needs q and k of a start, but q is missing (seed 0 of made up)"
     )
-    told = measured.lacks("spectral", True)
-    assert told.startswith(
-        "seed 0 of made up: overlap must be above 0 and below 1 for N = 8, K = 8"
+    why = obstacle(measured, Theory.parse("spectral+fluctuations"))
+    assert why.startswith("overlap must be above 0 and below 1 for N = 8, K = 8, not 0: these")
+    assert why.endswith("(seed 0 of made up)")
+    assert obstacle(measured, Theory.parse("spectral")) == ""
+    with pytest.raises(FileError, match="overlap must be above 0"):
+        compare(measured, "spectral+fluctuations")
+
+
+def test_theories_that_cannot_be_are_noted_and_the_rest_compared() -> None:
+    measured = measured_like(notes=("as it was",))
+    noted, found = compared(measured, ["linear", "per-seed"], ["nominal", "measured"])
+    assert [(str(each.theory), each.start) for each in found] == [
+        ("linear", "nominal"), ("linear", "measured")
+    ]  # fmt: skip
+    assert noted.notes == (
+        "as it was",
+        "without per-seed: per-seed needs q and k of a start, but q is missing (seed 0 of made up)",
     )
-    assert measured.lacks("spectral", False) == ""
+    q, k = draw(P, 3)
+    with_both = measured_like(q=q, k=k)
+    noted, found = compared(with_both, ["linear", "per-seed"], ["nominal"])
+    assert noted.notes == ("without per-seed: it has no nominal start",)
+    noted, found = compared(with_both, ["per-seed"], ["nominal", "measured"])
+    assert [each.start for each in found] == ["measured"]
+    with pytest.raises(ParameterError, match=r"^nothing can be compared: it has no nominal start$"):
+        compared(with_both, ["per-seed", "per-seed+fluctuations"], ["nominal"])
+    assert starts_of(Theory.parse("spectral")) == ("measured", "nominal")
 
 
-def test_theory_at_one_half_from_the_start_has_no_lateness() -> None:
-    epoch = np.array([0.0, 1.0, 2.0])
-    rising, high = np.array([[0.1, 0.4, 0.8]]), np.array([[0.6, 0.7, 0.8]])
-    for pair in ((high, rising), (rising, high)):
-        found = lateness(epoch, pair[0], epoch, pair[1])
-        assert (found.seed, found.mean) == (None, None)
+def test_curves_that_a_file_does_not_hold_are_left_out() -> None:
+    curves = measured_like().curves
+    bare = measured_like(curves={name: curves[name] for name in ("S", "R", "Q")})
+    against = compare(bare)
+    assert set(against.deviations) == {"R", "Q", "S"}
+    assert set(against.lateness) == {"onset_epoch"}
+    assert quantities([against]) == ["R", "Q", "S"]
+    assert quantities([against, compare(measured_like())]) == list(CURVES)
 
 
-@pytest.mark.parametrize(
-    ("arguments", "told"),
-    [
-        (["nothing.npz"], "nothing.npz does not exist"),
-        (["{}", "--theory", "cubic"], "the theory must be one of linear, quadratic, spectral"),
-        (["{}", "--start", "mean"], "start must be measured or nominal, not 'mean'"),
-        (["{}", "--theory", "per-seed"], "nothing can be compared: without per-seed: "),
-        (["{}", "--theory", "per-seed", "--start", "nominal"], "nothing can be compared"),
-        (["{}", "--plot", "c.gif"], "the plot must be a .png, .pdf or .svg file, not c.gif"),
-        (["{}", "--plot", "no/c.png"], "no/c.png cannot be written"),
-        ([], "the following arguments are required: FILE|FOLDER"),
-    ],
-)
-def test_wrong_input_is_one_sentence(
-    tmp_path: Path, arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    path = foreign_file(tmp_path / "mine.npz")
-    with pytest.raises(SystemExit) as stopped:
-        compare.main([str(path) if each == "{}" else each for each in arguments])
-    printed = capsys.readouterr()
-    assert (stopped.value.code, printed.out) == (2, "")
-    assert told in printed.err
-    assert printed.err.count("\n") == 1
+def test_the_nominal_onset_is_that_of_many_at_once() -> None:
+    late = compare(measured_like(), start="nominal").lateness["onset_epoch"]
+    nominal = float(predict_many(N=8, T=4).onset_epoch)
+    own = [predict(P, "linear", start=each, points=2).onset_epoch for each in STARTS]
+    assert late.seed.value == pytest.approx(np.mean(nominal / np.array(own) - 1), abs=2e-3)
+    assert set(comparison.EVENTS) == {"onset_epoch", "rollout_half_epoch"}

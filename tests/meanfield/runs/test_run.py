@@ -11,13 +11,7 @@ import numpy as np
 import pytest
 
 from meanfield.errors import FileError
-from meanfield.runs.run import (
-    ARRAYS,
-    Run,
-    checkpoint_of,
-    read_run,
-    read_runs,
-)
+from meanfield.runs.run import ARRAYS, Run, checkpoint_of, files_in, read_run
 from tests.meanfield.example_run import a_run
 
 
@@ -35,7 +29,7 @@ def test_round_trip(tmp_path: Path) -> None:
     run.save(tmp_path / "run.npz")
     assert_same(read_run(tmp_path / "run.npz"), run)
     assert [path.name for path in tmp_path.iterdir()] == ["run.npz"]
-    assert len(read_runs(tmp_path)) == 1
+    assert files_in(tmp_path) == [tmp_path / "run.npz"]
 
 
 def test_the_file_describes_itself_to_numpy_alone(tmp_path: Path) -> None:
@@ -58,8 +52,11 @@ def test_a_checkpoint_is_not_taken_for_a_run(tmp_path: Path) -> None:
     again = read_run(path, unfinished=True)
     assert_same(again, run)
     np.testing.assert_array_equal(again.state["model/W"], np.arange(3.0))
-    with pytest.raises(FileError, match="holds no run files"):
-        read_runs(tmp_path)
+    with pytest.raises(FileError, match="holds no run files: python -m simulate makes some"):
+        files_in(tmp_path)
+    (tmp_path / "b.npz").touch()
+    (tmp_path / "a.npz").touch()
+    assert [each.name for each in files_in(tmp_path)] == ["a.npz", "b.npz"]
 
 
 def refused(path: Path) -> str:
