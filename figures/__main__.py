@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
 
 from tqdm import tqdm
 
@@ -58,7 +56,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code."""
     parsed = parser()
     options = parsed.parse_args(argv)
-    signal.signal(signal.SIGTERM, _interrupt)
     return command.run(parsed, lambda: _make(options), resume="the same command goes on from there")
 
 
@@ -80,21 +77,13 @@ def _make(options: argparse.Namespace) -> int:
 
 
 def _train(chosen: Sequence[Figure], options: argparse.Namespace) -> None:
-    try:
-        from figures import make_runs  # torch only when it is asked for
-    except ModuleNotFoundError as error:
-        raise ParameterError(
-            f"--runs needs {error.name}, which is not installed: pip install torch"
-        ) from None
+    from figures import make_runs  # torch only when it is asked for
+
     batches = distinct(
         batch for each in chosen for batch in each.batches(quick=options.quick).values()
     )
     made = make_runs.make(batches, options.data, workers=options.workers)
     print(f"{made} of {len(batches)} trainings made, in {options.data}", file=sys.stderr)
-
-
-def _interrupt(*_: object) -> NoReturn:
-    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

@@ -67,7 +67,7 @@ def state_chain() -> Iterator[Step]:
 @equation("1b", "Permutation matrices", status=DEFINITION)
 def permutation_matrices() -> Iterator[Step]:
     yield (
-        "Column m has its one 1 in the row of the image of m",
+        "Column m has a single 1, in the row of the image of m",
         sp.Eq(P[k, n, m], delta(n, permutation(k, m))),
     )
 

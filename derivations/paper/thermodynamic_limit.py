@@ -41,8 +41,6 @@ from derivations.symbols import (
     R,
     S,
     T,
-    d,
-    eta,
     g,
     gamma,
     omega,

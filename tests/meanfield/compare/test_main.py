@@ -90,10 +90,9 @@ def test_flow_is_followed_if_it_is_asked_for(
 def test_plot(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     path = foreign_file(tmp_path / "mine.npz")
-    for suffix, start in (("png", b"\x89PNG"), ("pdf", b"%PDF")):
-        plot = tmp_path / f"c.{suffix}"
-        assert cli.main([str(path), "--theory", "linear,spectral", "--plot", str(plot)]) == 0
-        assert plot.read_bytes().startswith(start)
+    plot = tmp_path / "c.pdf"
+    assert cli.main([str(path), "--theory", "linear,spectral", "--plot", str(plot)]) == 0
+    assert plot.read_bytes().startswith(b"%PDF")
 
 
 def test_what_a_file_lacks_is_noted_and_the_rest_compared(tmp_path: Path, capsys) -> None:

@@ -16,8 +16,9 @@ import pytest
 from derivations.code import javascript
 from derivations.code.written import Written, select
 from derivations.symbols import N, R
-from meanfield import Parameters, predict
+from meanfield import ParameterError, Parameters, predict
 from meanfield.explore import __main__ as explore
+from meanfield.explore import page as explore_page
 from meanfield.predict import __main__ as cli
 
 sync_api = pytest.importorskip("playwright.sync_api")
@@ -88,7 +89,7 @@ def agrees(shown: dict[str, Any]) -> None:
     closure = given.pop("closure")
     given.pop("epochs")
     epochs = np.array(shown["curve"]["epoch"])
-    run = predict(Parameters(**given), closure=closure, epochs=epochs)
+    run = predict(Parameters(**given), closure, epochs=epochs)
     for name in CURVES:
         assert np.array(shown["curve"][name]) == pytest.approx(getattr(run, name), abs=1e-8), name
     for name in EVENTS:
@@ -260,28 +261,22 @@ def test_the_page_needs_nothing_else(path: Path) -> None:
     assert len(text) < 60_000
 
 
-def test_it_starts_where_it_is_told(tmp_path: Path) -> None:
-    out = tmp_path / "page.html"
-    assert explore.main(["--out", str(out), "--N", "7", "--closure", "quadratic"]) == 0
-    text = out.read_text(encoding="utf-8")
-    assert '{"N": 7, "T": 10, "K": 7,' in text
+def test_its_start_is_written_into_it() -> None:
+    text = explore_page.page(Parameters(N=7, K=5, T=4, lr=0.5), "quadratic")
+    start = {
+        "N": 7, "T": 4, "K": 5, "d_head": 64, "rope_theta": 10.0, "lr": 0.5,
+        "closure": "quadratic", "epochs": None,
+    }  # fmt: skip
+    assert json.dumps(start) in text
+    with pytest.raises(ParameterError, match='closure must be "linear" or "quadratic", not'):
+        explore_page.page(Parameters(N=7, T=4), "spectral")
 
 
-@pytest.mark.parametrize(
-    ("arguments", "told"),
-    [
-        (["--N", "1"], "N must be between 2"),
-        (["--closure", "spectral"], 'closure must be "linear" or "quadratic"'),
-        (["--d-head", "3"], "d_head must be even"),
-    ],
-)
-def test_a_wrong_start_is_told(
-    arguments: list[str], told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    with pytest.raises(SystemExit, match="2"):
-        explore.main(["--out", str(tmp_path / "page.html"), *arguments])
-    assert told in capsys.readouterr().err
-    assert not list(tmp_path.iterdir())
+def test_every_part_is_put_in_its_place() -> None:
+    text = explore_page.page(Parameters(N=7, T=4))
+    folder = Path(explore_page.__file__).parent
+    for name in explore_page.PARTS:
+        assert (folder / name).read_text(encoding="utf-8") in text, name
 
 
 def test_the_printer_writes_scalars_and_refuses_what_it_does_not_know() -> None:

@@ -26,7 +26,7 @@ from meanfield.sweep.workers import Cluster
 xarray = pytest.importorskip("xarray")
 pytest.importorskip("distributed")
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 ENVIRONMENT = {
     **os.environ,
     "PYTHONPATH": str(ROOT),
