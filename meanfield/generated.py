@@ -231,6 +231,12 @@ def kappa(N: Real, K: Real, rate: Real) -> Real:
     return N**2 * ((K - 1) / (N - 1)) * rate
 
 
+def total(U: Real, S: Real, K: Real) -> Real:
+    """V = Q + (K - 1) S from U = Q - S and S. (X1e)"""
+    K = 1.0 * K
+    return U + K * S
+
+
 def margin_by_gap(R: Real, U: Real, V: Real, C: Real, N: Real, K: Real) -> Real:
     """Margin. (X3b)"""
     N, K = 1.0 * N, 1.0 * K

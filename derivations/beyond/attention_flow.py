@@ -134,6 +134,7 @@ def retrieval_by_plane(logit_by_plane: sp.Eq, retrieval_gradient: sp.Eq) -> Iter
     )
 
 
+@shown("q[r]**2 + q[r + d/2]**2 + k[r]**2 + k[r + d/2]**2")
 @equation("X5d", "Size of a plane", status=BEYOND)
 def plane_size() -> Iterator[Step]:
     yield (
@@ -228,6 +229,7 @@ def size_flow(weight_flow: sp.Eq, plane_product: sp.Eq, plane_size: sp.Eq) -> It
     )
 
 
+@shown("q[r]**2 + q[r + d/2]**2 - (k[r]**2 + k[r + d/2]**2)")
 @equation("X5h", "Conserved imbalance", status=BEYOND, follows_from=(weight_flow, plane_product))
 def conserved_imbalance(weight_flow: sp.Eq, plane_product: sp.Eq) -> Iterator[Step]:
     difference = squared_length(query) - squared_length(key)

@@ -96,6 +96,7 @@ def heuristic(total_by_heuristic: sp.Eq, overlap_of_independent: sp.Eq) -> Itera
     yield "Solve", sp.Eq(v, sp.factor(sp.solve(averaged, v)[0]))
 
 
+@shown("W0[k, n, m] + u*(P[k, n, m] - barP[n, m]) + v*(barP[n, m] - 1/N)")
 @equation(
     "X6",
     "Matrices along the flow",
@@ -180,6 +181,10 @@ def squared_attention(row_sum: sp.Eq) -> Iterator[Step]:
 # --- the logit and its variance ------------------------------------------------------------------
 
 
+@shown(
+    "Sum(W0[k, n, m_0]*z[i, k], (k, 1, K)) + Sum((u*z[i, k] + (v - u)/K)"
+    "*P[k, n, m_0], (k, 1, K)) - v/N"
+)
 @equation(
     "X6h", "Logit along the flow", status=BEYOND, follows_from=(logits, micro_form, values, row_sum)
 )

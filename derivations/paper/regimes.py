@@ -105,6 +105,7 @@ def start_of_overlap(
     yield "So", sp.Eq(start, sp.simplify(contract(blind).xreplace({weights: total})))
 
 
+@shown("1 - 1/N")
 @equation(
     "78c",
     "Error signal without a margin",
@@ -162,6 +163,7 @@ def early_overlap(
     yield "Integrate", sp.Eq(overlap, start + sp.factor(sp.integrate(rate, (t, 0, t))))
 
 
+@shown("(T**2 + K - 1)/(N*K**2*T**2)*t")
 @equation(
     "78e",
     "Early margin",
@@ -202,6 +204,7 @@ def early_gap(early_alignment: sp.Eq, early_off_target: sp.Eq) -> Iterator[Step]
     yield "From equal overlaps the gap grows linearly", sp.Eq(Q - S, gained)
 
 
+@shown("t/(N*K*T)")
 @equation(
     "79b",
     "Early gap, many states",
@@ -283,6 +286,7 @@ def logistic_onset(linear_growth: sp.Eq, onset_growth: sp.Eq, start: sp.Eq) -> I
     yield "Back from the logit", sp.Eq(R, sp.simplify(odds) / (1 + sp.simplify(odds)))
 
 
+@shown("1/T*exp(gamma*t**2/(2*N*K*T))")
 @equation(
     "81d",
     "Onset, many states and permutations",

@@ -84,6 +84,11 @@ function kappa(N, K, rate) {
   return N**2 * ((K - 1) / (N - 1)) * rate;
 }
 
+// V = Q + (K - 1) S from U = Q - S and S. (X1e)
+function total(U, S, K) {
+  return U + K * S;
+}
+
 // Time to the total V, small margin. (X3g)
 function early_time(V, V0, N, K) {
   return N**2 / (N - 1) * K * (V - V0);

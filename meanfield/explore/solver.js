@@ -133,7 +133,7 @@ function next_token_error(margin_, sigma_c, sigma_o, N) {
 function observe(p, y) {
   const { N, T, K } = p, R = expit(y[0]), S = y[2], U = y[1], Q = U + S, overlap = mean_overlap(N);
   const lead = margin(R, Q, S, 0, N, K);
-  const u = retrieval_part(U, 0, overlap), v = heuristic_part(U + K * S, 0, overlap, N, K);
+  const u = retrieval_part(U, 0, overlap), v = heuristic_part(total(U, S, K), 0, overlap, N, K);
   const [right, other] = logit_variances(u, v, R, uniform_variance(1 / Math.sqrt(N)), N, K, T);
   const wrong = next_token_error(lead, Math.sqrt(right), Math.sqrt(other), N);
   const failed = rollout_error(wrong, N, T);
