@@ -65,6 +65,7 @@ COUNTING = {
     "logits/sampled.py": "indices into what is drawn",
     "parameters.py": "the start of W is that of nn.Linear(N, N)",
     "predict/plot.py": "chance",
+    "start.py": "the last state, in a message",
     "predict/quadrature.py": "a bound on how far a path goes",
     "predict/scaling.py": "the width of a peak",
     "dynamics.py": "the scales on which the solver is accurate",
