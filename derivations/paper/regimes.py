@@ -184,7 +184,7 @@ def early_margin(margin: sp.Eq, mean_correct_logit: sp.Eq, *early: sp.Eq) -> Ite
     Q_growth, S_growth, Q_start, S_start, plateau = early
     lead = margin.rhs.subs(y_c, mean_correct_logit.rhs)
     grown = lead.subs({Q: Q_growth.rhs, S: S_growth.rhs}).subs(R, plateau.rhs)
-    yield "The margin of (78a), (78b)", sp.simplify(grown)
+    yield "The margin of (78a), (78b)", grown
     from_start = grown.subs({Q_0: Q_start.rhs, S_0: S_start.rhs})
     yield "From equal overlaps C/N: it starts at 0", sp.Eq(Delta, sp.factor(from_start))
 
