@@ -225,8 +225,8 @@ def bend_quadratic(logit_R: Real) -> Real:
     return np.zeros_like(logit_R, dtype=float)[()]
 
 
-def kappa(N: Real, K: Real, rate: Real) -> Real:
-    """The one constant of the curves in internal time. (X1d)"""
+def rate_constant(N: Real, K: Real, rate: Real) -> Real:
+    """kappa, the one constant of the curves in internal time. (X1d)"""
     N, K = 1.0 * N, 1.0 * K
     return N**2 * ((K - 1) / (N - 1)) * rate
 

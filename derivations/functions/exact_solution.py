@@ -32,8 +32,8 @@ def exact_solution() -> list[Written]:
     """All of these."""
     return [
         Written(
-            "kappa",
-            "The one constant of the curves in internal time.",
+            "rate_constant",
+            "kappa, the one constant of the curves in internal time.",
             (dynamics.rate_constant,),
             (N, K, rate),
             held(dynamics.rate_constant, {dynamics.rate: rate}),

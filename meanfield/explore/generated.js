@@ -79,8 +79,8 @@ function growth_quadratic(logit_R, rate) {
   return rate * R * missing;
 }
 
-// The one constant of the curves in internal time. (X1d)
-function kappa(N, K, rate) {
+// kappa, the one constant of the curves in internal time. (X1d)
+function rate_constant(N, K, rate) {
   return N**2 * ((K - 1) / (N - 1)) * rate;
 }
 
