@@ -41,8 +41,6 @@ from derivations.symbols import (
     R,
     S,
     T,
-    d,
-    eta,
     g,
     gamma,
     omega,
@@ -134,8 +132,8 @@ def thermodynamic_off_target(off_target_dynamics: sp.Eq) -> Iterator[Step]:
     "15o",
     "The first growth of R stays finite",
     follows_from=(retrieval_growth, initial_gradient, form_factor_closed),
-    note="What the paper assumes at (61): per NK of training time, at the initial G. R and Q - S are "
-    "of order 1/T then, so R grows as much as it is.",
+    note="What the paper assumes at (61): per NK of training time, at the initial G. R and Q - S "
+    "are of order 1/T then, so R grows by as much as it is.",
 )
 def thermodynamic_start(
     retrieval_growth: sp.Eq, initial_gradient: sp.Eq, form_factor_closed: sp.Eq
