@@ -8,7 +8,6 @@ import math
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from functools import cache
 
 import sympy as sp
 
@@ -368,14 +367,11 @@ def drawn_starts(attention_at_start: sp.Eq, start_of_retrieval: sp.Eq) -> str:
 DEFAULT = {N: 20, K: 20, T: 10, gamma: 0.0348689}  # the rate (14) at d = 64, base 10
 
 
-@cache
-def trained(sizes: tuple[tuple[sp.Symbol, float], ...], end: float, steps: int) -> list[dict]:
+def trained(sizes: dict[sp.Symbol, float], end: float, steps: int) -> list[dict]:
     """(15) solved by Runge-Kutta from R = 1/T, equal overlaps and no margin."""
     growth = linear_growth.statement, alignment_dynamics.statement, off_target_dynamics.statement
-    start = {R: 1 / dict(sizes)[T], **EQUAL}
-    return solved(
-        growth, dict(sizes), {**start, C: EQUAL[Q] * dict(sizes)[N]}, end=end, steps=steps
-    )
+    start = {R: 1 / sizes[T], **EQUAL, C: EQUAL[Q] * sizes[N]}
+    return solved(growth, sizes, start, end=end, steps=steps)
 
 
 EQUAL = {Q: 0.08, S: 0.08}
@@ -408,7 +404,7 @@ def early_training_by_flow(
     logistic: sp.Eq,
 ) -> str:
     short = {N: 5, K: 3, T: 4, gamma: 1}
-    start, here = (trained(tuple(short.items()), 1e-3, 10)[place] for place in (0, -1))
+    start, here = (trained(short, 1e-3, 10)[place] for place in (0, -1))
     at = {**short, Q_0: start[Q], S_0: start[S], t: here[t]}
     pairs = [
         (guess.rhs.subs(at), 1 - 1 / sum([1] * short[N])),
@@ -423,7 +419,7 @@ def early_training_by_flow(
     time_scale = scale.rhs.subs(long)
     require(time_scale > 0, f"tau = {time_scale}")
     end = 0.1 * float(time_scale)  # R has grown by 1 %
-    before, here, after = trained(tuple(long.items()), end, 200)[-3:]
+    before, here, after = trained(long, end, 200)[-3:]
     at = {**long, tau: time_scale, t: here[t], R: here[R]}
     pairs += [
         (growth.rhs.subs(at), (after[R] - before[R]) / (after[t] - before[t])),
@@ -493,7 +489,7 @@ def by_runge_kutta(
 def many_states(early_gap_of_many: sp.Eq, onset_of_many: sp.Eq) -> str:
     sizes = {N: 3 * 10**4, K: 10**4, T: 1000, gamma: 10**6}
     end = 0.1 * math.sqrt(2 * sizes[T] * sizes[N] * sizes[K] / sizes[gamma])
-    here = trained(tuple(sizes.items()), end, 200)[-1]
+    here = trained(sizes, end, 200)[-1]
     at = {**sizes, t: here[t]}
     in_units = (
         (early_gap_of_many.rhs * N * K, early_gap_of_many, here[Q] - here[S]),
@@ -534,7 +530,7 @@ def reach_of_early_laws(
         (DEFAULT | {T: 100, gamma: 0.00668698}, {rise: 0.026}),
     ):
         time_scale = float(scale.rhs.subs(sizes))
-        curve = trained(tuple(sizes.items()), 1.5 * time_scale, 300)
+        curve = trained(sizes, 1.5 * time_scale, 300)
         for statement, noted in laws.items():
             at = {**sizes, tau: time_scale, Q_0: EQUAL[Q], S_0: EQUAL[S]}
             claim = sp.lambdify(t, statement.rhs.subs(at), "math")
