@@ -104,7 +104,7 @@ def agrees(shown: dict[str, Any]) -> None:
 @needs_node
 @pytest.mark.parametrize("model", MODELS)
 def test_the_solver_gives_the_numbers_of_python(model: str) -> None:
-    folder = Path(explore.__file__).parent / "explorer"
+    folder = Path(explore.__file__).parent
     parts = ("special.js", "generated.js", "solver.js")
     source = "".join((folder / part).read_text(encoding="utf-8") for part in parts)
     given: dict[str, Any] = {"N": 20, "T": 10, "d_head": 64, "rope_theta": 10, "lr": 2}
