@@ -16,7 +16,7 @@ from meanfield.attention.closures import exchangeable
 from meanfield.dynamics import Descent, Model
 from meanfield.logic.family import Family
 from meanfield.loss.mean_field import MeanField
-from meanfield.theory import stacked
+from meanfield.theory import CLOSURES, stacked
 
 P = Parameters(N=20, K=7, T=10, lr=3.0)
 START = Start(R=0.2, Q=0.1, S=-0.05, C=0.3)
@@ -55,16 +55,29 @@ def test_its_jacobian_is_that_of_its_rates(pace: float) -> None:
     np.testing.assert_allclose(found, np.column_stack(columns), rtol=1e-6)
 
 
-@pytest.mark.parametrize("name", closures.CLOSURES)
+@pytest.mark.parametrize("name", CLOSURES)
 def test_a_curve_is_the_solution_of_the_generated_system(name: str) -> None:
     """By an implicit solver, driven by the generated Jacobian, in the variables of the paper."""
-    rhs = {"linear": generated.rhs_linear, "quadratic": generated.rhs_quadratic}[name]
-    jacobian = {"linear": generated.jacobian_linear, "quadratic": generated.jacobian_quadratic}
-    rest = (0.3, P.N, P.K, closures.rate(closures.CLOSURES[name], P))
+    closure, sizes = CLOSURES[name], (0.3, P.N, P.K)
+    rate = closures.rate(closure, P)
+
+    def rhs(_t: float, y: np.ndarray) -> list[float]:
+        logit_R, Q, S = y
+        F, dQ, dS = generated.driven_rates(expit(logit_R), expit(-logit_R), Q, S, *sizes)
+        return [F * closure.growth(logit_R, rate), dQ, dS]
+
+    def jacobian(_t: float, y: np.ndarray) -> np.ndarray:
+        R, missing = expit(y[0]), expit(-y[0])
+        found = np.array(generated.driven_jacobian(R, missing, *y[1:], *sizes))
+        found[0] *= closure.growth(y[0], rate)
+        F, _, _ = generated.driven_rates(R, missing, *y[1:], *sizes)
+        found[0, 0] += F * closure.growth_slope(y[0], rate)
+        return found
+
     t = np.linspace(0, 1200, 50)
     solved = solve_ivp(
-        lambda _t, y: rhs(*y, *rest), (0, 1200), [logit(0.2), 0.1, -0.05], method="Radau",
-        t_eval=t, rtol=1e-9, atol=1e-9, jac=lambda _t, y: np.array(jacobian[name](*y, *rest)),
+        rhs, (0, 1200), [logit(0.2), 0.1, -0.05], method="Radau", t_eval=t, rtol=1e-9, atol=1e-9,
+        jac=jacobian,
     )  # fmt: skip
     curve = model_of(name).solve(1200.0)
     assert solved.y[0, -1] > 1

@@ -48,7 +48,6 @@ def test_the_rollout_is_right_by_chance_too() -> None:
     right = a
     for _ in range(T - 1):  # kept right, or wrong and by chance right again
         right = right * a + (1 - right) * (1 - a) / (N - 1)
-    assert generated.rollout_accuracy(1 - a, N, T) == pytest.approx(right, rel=1e-14)
     assert generated.rollout_error(1 - a, N, T) == pytest.approx(1 - right, rel=1e-13)
     beyond = generated.rollout_error(np.array([0.9, 6 / 7]), N, T)
     assert beyond[1] == pytest.approx(6 / 7)

@@ -15,12 +15,13 @@ from meanfield import ParameterError, Parameters, Start, Theory, Training, gener
 from meanfield.attention import closures, planes, typical
 from meanfield.theory import (
     ATTENTIONS,
+    BEST,
     COVERED,
     DEFAULT,
     EXCLUSIONS,
     LADDER,
-    LOGITS,
     LOSSES,
+    PAPER,
     PLAIN,
     OwnClosure,
     stacked,
@@ -62,7 +63,9 @@ def test_a_name_goes_there_and_back(name: str) -> None:
 def test_there_are_as_many_theories_as_attentions_times_losses() -> None:
     assert len(set(NAMES)) == len(ATTENTIONS) * len(LOSSES) == 8
     assert set(LADDER) < set(NAMES)
-    assert DEFAULT in LADDER
+    assert {DEFAULT, BEST, PAPER} <= set(LADDER)
+    assert (Theory.parse(DEFAULT).of_one_seed, Theory.parse(BEST).of_one_seed) == (False, True)
+    assert Theory.parse(PAPER).closed
     assert Theory.parse("linear+mean-field") == Theory.parse("linear")
 
 
@@ -84,7 +87,7 @@ def test_a_closure_of_ones_own_has_its_expression_as_name() -> None:
     assert Theory.parse(theory) == theory
     assert theory.closed
     assert theory.part.closure is None
-    assert theory.part.says == "the closure G = R*gamma*(1 - R)"
+    assert theory.part.needs == ()
 
 
 def test_a_closure_whose_expression_is_lost_cannot_be_followed() -> None:
@@ -132,7 +135,12 @@ def test_equations_and_what_is_not_to_be_trusted() -> None:
     assert Theory.parse("linear").early_accuracies.startswith("few actions")
     assert Theory.parse("linear", logits="constant").early_accuracies.startswith("constant")
     assert Theory.parse("linear", logits="sampled").early_accuracies == ""
-    assert all(part.says for table in (ATTENTIONS, LOSSES, LOGITS) for part in table.values())
+    assert Theory(attention=R * (1 - R)).equations == "(15)"
+
+
+def test_of_each_seed_it_is_the_same_but_for_attention() -> None:
+    theory = Theory.parse("spectral+fluctuations", steps=True)
+    assert theory.of_each_seed() == Theory.parse("per-seed+fluctuations", steps=True)
 
 
 def test_the_best_logits_are_sampled_where_they_fluctuate() -> None:

@@ -9,7 +9,8 @@ from scipy.special import expit, logit
 
 from meanfield import ParameterError, Parameters, Start, Theory, generated, predict
 from meanfield.attention import closures
-from meanfield.attention.closures import CLOSURES, exchangeable, from_expression
+from meanfield.attention.closures import exchangeable, from_expression
+from meanfield.theory import CLOSURES
 
 SMALL = Parameters(N=7, K=5, T=4, d_head=6, lr=3.0, rope_theta=20.0)
 LOGIT_R = np.array([-3.0, -0.4, 0.0, 2.5])
@@ -35,7 +36,7 @@ BY_DISTANCE = {
 def test_steps_of_a_closure_to_second_order(name):
     """Steps of the distance, Q and S themselves, the drive by hand."""
     R_at, R0 = BY_DISTANCE[name]
-    rate = closures.rate(closures.CLOSURES[name], SMALL)
+    rate = closures.rate(CLOSURES[name], SMALL)
     N, K = SMALL.N, SMALL.K
     x0 = 2 * math.asin(math.sqrt(R0)) if name == "linear" else logit(R0)
     gaps = {True: [], False: []}

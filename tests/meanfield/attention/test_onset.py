@@ -11,6 +11,7 @@ from meanfield import Parameters, generated, predict
 from meanfield.attention import closures, onset
 from meanfield.attention.onset import onset_of_closure, onset_of_heads, onset_of_softmax
 from meanfield.attention.planes import FlowError, mean_heads, planes, retrieval
+from meanfield.theory import CLOSURES
 from tests.meanfield.attention.plain import plain_gradient, plain_retrieval
 
 
@@ -56,7 +57,7 @@ def test_more_steps_change_nothing(monkeypatch):
     assert few == pytest.approx([onset_of_softmax(p).log_t for p in sets], rel=1e-5)
 
 
-@pytest.mark.parametrize("closure", closures.CLOSURES.values(), ids=lambda closure: closure.name)
+@pytest.mark.parametrize("closure", CLOSURES.values(), ids=CLOSURES)
 def test_the_onset_of_a_closure_against_the_conserved_quantity(closure):
     p = Parameters(N=20, K=7, T=10, rope_theta=300.0)
     kappa = generated.rate_constant(p.N, p.K, closures.rate(closure, p))
@@ -67,12 +68,12 @@ def test_the_onset_of_a_closure_against_the_conserved_quantity(closure):
     assert pytest.approx(V, rel=1e-8) == found.V
 
 
-@pytest.mark.parametrize("closure", closures.CLOSURES)
+@pytest.mark.parametrize("closure", CLOSURES)
 @pytest.mark.parametrize(("N", "K", "T"), [(20, 20, 10), (10, 2, 10), (3, 3, 10), (4, 4, 20)])
 def test_the_onset_of_a_closure_is_the_one_that_predict_prints(closure, N, K, T):
     p = Parameters(N=N, K=K, T=T)
     predicted = predict(p, closure, points=2).onset_epoch
-    found = onset_of_closure(closures.CLOSURES[closure], p, R_end=0.5)
+    found = onset_of_closure(CLOSURES[closure], p, R_end=0.5)
     assert pytest.approx(predicted, rel=1e-7) == math.exp(found.log_t) / p.lr
 
 

@@ -89,7 +89,7 @@ def test_models_that_cannot_be_followed_are_refused():
     ):
         predict(Parameters(N=20, T=100, d_head=2), "spectral")
     for far in (30.0, 3e5, 1e300):
-        with pytest.raises(ParameterError, match="too far from the mean start; follow one seed"):
+        with pytest.raises(ParameterError, match="too far from the mean start; follow the a"):
             predict(replace(DEFAULT, qk_variance=far), "spectral")
 
 

@@ -27,7 +27,7 @@ from tests.meanfield.compare.example_measured import EPOCH, STARTS, P, measured_
 
 
 def test_what_follows_the_theory_deviates_nowhere() -> None:
-    against = compare(measured_like())
+    against = compare(measured_like(), "linear")
     for each in against.deviations.values():
         assert each.largest_seed.value < 1e-9
         assert each.largest_mean.value < 1e-9
@@ -44,12 +44,12 @@ def test_each_seed_is_held_against_its_own_start() -> None:
     turned = replace(
         measured, curves={**measured.curves, "R": np.roll(measured.curves["R"], 1, axis=0)}
     )
-    assert compare(turned).deviations["R"].rms_seed.value > 1e-3
+    assert compare(turned, "linear").deviations["R"].rms_seed.value > 1e-3
 
 
 def test_the_nominal_start_knows_the_parameters_alone() -> None:
     measured = measured_like()
-    against = compare(measured, start="nominal")
+    against = compare(measured, "linear", start="nominal")
     nominal = predict(P, "linear", epochs=EPOCH)
     for name, curve in against.curves.items():
         np.testing.assert_allclose(curve, np.tile(getattr(nominal, name), (3, 1)), rtol=1e-12)
@@ -63,7 +63,7 @@ def test_the_nominal_start_knows_the_parameters_alone() -> None:
 def test_a_theory_that_runs_slower_is_late() -> None:
     """At three quarters of the learning rate every epoch comes a third later."""
     slow = replace(measured_like(), parameters=replace(P, lr=0.75 * P.lr))
-    for name, each in compare(slow).lateness.items():
+    for name, each in compare(slow, "linear").lateness.items():
         assert each.seed.value == pytest.approx(1 / 3, abs=2e-3), name
         assert each.mean.value == pytest.approx(1 / 3, abs=0.02), name
         assert each.spread < 1e-3
@@ -78,12 +78,12 @@ def test_theory_may_reach_half_after_the_run_has_ended() -> None:
         epoch=EPOCH[:end],
         curves={name: curve[:, :end] for name, curve in short.curves.items()},
     )
-    assert compare(short).lateness["onset_epoch"].seed.value == pytest.approx(1, abs=0.01)
+    assert compare(short, "linear").lateness["onset_epoch"].seed.value == pytest.approx(1, abs=0.01)
 
 
 def test_another_start_is_refused() -> None:
     with pytest.raises(ParameterError) as caught:
-        compare(measured_like(), start="mean")
+        compare(measured_like(), "linear", start="mean")
     assert str(caught.value) == (
         'the start of linear must be "measured" or "nominal", not \'mean\''
     )
@@ -162,9 +162,9 @@ def test_training_that_the_theory_is_not_about_is_refused(name: str) -> None:
     measured = measured_like(training={"n_train": 8, name: OTHER[name]})
     words = f"{name} = {OTHER[name]!r} is not covered: the theory is about {name} = "
     with pytest.raises(FileError, match=f"^{words}.*seed 0 of made up"):
-        compare(measured)
+        compare(measured, "linear")
     with pytest.raises(ParameterError, match=f"^{words}"):
-        compare(measured, start="nominal")
+        compare(measured, "linear", start="nominal")
     with pytest.raises(ParameterError, match=f"nothing can be compared: {words}"):
         compared(measured, ["linear"], ["measured", "nominal"])
 
@@ -207,15 +207,15 @@ def test_theories_that_cannot_be_are_noted_and_the_rest_compared() -> None:
 def test_curves_that_a_file_does_not_hold_are_left_out() -> None:
     curves = measured_like().curves
     bare = measured_like(curves={name: curves[name] for name in ("S", "R", "Q")})
-    against = compare(bare)
+    against = compare(bare, "linear")
     assert set(against.deviations) == {"R", "Q", "S"}
     assert set(against.lateness) == {"onset_epoch"}
     assert quantities([against]) == ["R", "Q", "S"]
-    assert quantities([against, compare(measured_like())]) == list(CURVES)
+    assert quantities([against, compare(measured_like(), "linear")]) == list(CURVES)
 
 
 def test_the_nominal_onset_is_that_of_many_at_once() -> None:
-    late = compare(measured_like(), start="nominal").lateness["onset_epoch"]
+    late = compare(measured_like(), "linear", start="nominal").lateness["onset_epoch"]
     nominal = float(predict_many(N=8, T=4).onset_epoch)
     own = [predict(P, "linear", start=each, points=2).onset_epoch for each in STARTS]
     assert late.seed.value == pytest.approx(np.mean(nominal / np.array(own) - 1), abs=2e-3)

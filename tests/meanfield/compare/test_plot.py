@@ -34,7 +34,7 @@ def test_more_than_fits_is_refused(tmp_path: Path) -> None:
         plot.check(1, 7)
     plot.check(12, 6)
     measured = measured_like()
-    groups = [(measured, [compare(measured)])] * 13
+    groups = [(measured, [compare(measured, "linear")])] * 13
     with pytest.raises(ParameterError, match="room for 12 trainings"):
         plot.plot(groups, tmp_path / "c.png")
     assert list(tmp_path.iterdir()) == []

@@ -20,7 +20,7 @@ def measured() -> Measured:
 
 
 def test_the_title_says_what_the_theory_knows(measured: Measured) -> None:
-    both = [compare(measured, start=start) for start in ("measured", "nominal")]
+    both = [compare(measured, "linear", start=start) for start in ("measured", "nominal")]
     first, second = title(measured, both).split("\n")
     assert first.startswith(
         "N = 8  T = 4  K = 8  d_head = 64  rope_theta = 10  rope_spacing = power"
@@ -29,11 +29,11 @@ def test_the_title_says_what_the_theory_knows(measured: Measured) -> None:
         "3 seeds, 156 epochs; theory from the measured and nominal start, in gradient flow"
     )
     trained = replace(measured, training={"n_train": 64, "integrator": "sgd", "n_test": 3})
-    first, second = title(trained, [compare(trained)]).split("\n")
+    first, second = title(trained, [compare(trained, "linear")]).split("\n")
     assert first.endswith("n_train = 64  integrator = sgd")
     assert second.endswith("theory from the measured start, in gradient steps")
     one = measured_like(STARTS[:1])
-    assert "1 seed, 156 epochs" in title(one, [compare(one)])
+    assert "1 seed, 156 epochs" in title(one, [compare(one, "linear")])
 
 
 def test_a_row_is_a_theory_and_a_column_a_quantity(measured: Measured) -> None:
@@ -46,7 +46,7 @@ def test_a_row_is_a_theory_and_a_column_a_quantity(measured: Measured) -> None:
     assert "%" in rows[0]
     assert "%" not in table(found, "largest", "mean")
     assert "start" not in head
-    several = [compare(measured, start=start) for start in ("measured", "nominal")]
+    several = [compare(measured, "linear", start=start) for start in ("measured", "nominal")]
     assert "start" in table(several, "rms", "seed")
     assert "nominal" in table(several, "rms", "seed")
 
@@ -55,18 +55,18 @@ def test_an_event_that_only_some_seeds_reach_is_counted(measured: Measured) -> N
     R = measured.curves["R"].copy()
     R[1] = np.minimum(R[1], 0.4)
     fewer = replace(measured, curves={**measured.curves, "R": R})
-    assert " % of 2" in table([compare(fewer)], "rms", "seed")
+    assert " % of 2" in table([compare(fewer, "linear")], "rms", "seed")
     none = replace(measured, curves={**measured.curves, "R": np.minimum(R, 0.4)})
-    assert "not reached" in table([compare(none)], "rms", "seed")
+    assert "not reached" in table([compare(none, "linear")], "rms", "seed")
 
 
 def test_of_one_seed_the_mean_is_not_told_twice(measured: Measured) -> None:
-    three = report(measured, [compare(measured)])
+    three = report(measured, [compare(measured, "linear")])
     assert three.split("\n")[2] == "a note"
     for name in ("rms, seed", "largest, seed", "rms, mean", "largest, mean"):
         assert name in three
     one = measured_like(STARTS[:1])
-    assert "rms, mean" not in report(one, [compare(one)])
+    assert "rms, mean" not in report(one, [compare(one, "linear")])
 
 
 def test_all_of_it_as_plain_data(measured: Measured) -> None:
@@ -85,6 +85,6 @@ def test_all_of_it_as_plain_data(measured: Measured) -> None:
 
 def test_what_is_not_there_is_null() -> None:
     one = measured_like(STARTS[:1])
-    values = to_dict(one, [compare(one)])
+    values = to_dict(one, [compare(one, "linear")])
     assert values["comparisons"][0]["deviations"]["R"]["rms_seed"]["error"] is None
     assert values["comparisons"][0]["lateness"]["onset_epoch"]["spread"] is None

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
-from meanfield import generated
-from meanfield.attention import closures
+from meanfield import Parameters, Start, generated
 from meanfield.loss.mean_field import MeanField
 
 N, K, C = 7, 5, 0.9
@@ -65,27 +64,13 @@ def test_the_jacobian_is_that_of_the_rates(R: float, Q: float, S: float) -> None
     np.testing.assert_allclose(found, np.column_stack(columns), rtol=1e-6, atol=1e-11)
 
 
-@pytest.mark.parametrize("name", closures.CLOSURES)
-def test_with_a_closure_it_is_the_generated_system(name: str) -> None:
-    """The right-hand side and Jacobian that are generated whole, put together from their parts."""
-    closure, rate = closures.CLOSURES[name], 0.03
-    rhs = {"linear": generated.rhs_linear, "quadratic": generated.rhs_quadratic}[name]
-    jacobian = {"linear": generated.jacobian_linear, "quadratic": generated.jacobian_quadratic}
-    for R, Q, S in STATES:
-        logit_R = math.log(R / (1 - R))
-        F, dQ, dS = LOSS.rates(R, 1 - R, Q, S)
-        ours = (F * closure.growth(logit_R, rate), dQ, dS)
-        assert ours == pytest.approx(rhs(logit_R, Q, S, C, N, K, rate), rel=1e-12)
-        slopes = np.array(LOSS.jacobian(R, 1 - R, Q, S))
-        slopes[0] *= closure.growth(logit_R, rate)
-        slopes[0, 0] += F * closure.growth_slope(logit_R, rate)
-        whole = np.array(jacobian[name](logit_R, Q, S, C, N, K, rate))
-        np.testing.assert_allclose(slopes, whole, rtol=1e-11, atol=1e-18)
-
-
 def test_seeds_of_another_C_side_by_side() -> None:
     together = MeanField(N=N, K=K, C=np.array([0.0, 0.9]))
     for value in (together.value(0.3, 0.4, 0.1), together.rates(0.3, 0.7, 0.4, 0.1)[0]):
         assert value[1] != value[0]
     assert together.value(0.3, 0.4, 0.1)[1] == LOSS.value(0.3, 0.4, 0.1)
     assert together.rates(0.3, 0.7, 0.4, 0.1)[1][1] == LOSS.rates(0.3, 0.7, 0.4, 0.1)[1]
+
+
+def test_it_is_that_of_a_model_from_a_start() -> None:
+    assert MeanField.of(Parameters(N=N, K=K, T=4), Start(C=C)) == LOSS

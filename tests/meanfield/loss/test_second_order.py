@@ -11,6 +11,7 @@ from scipy.integrate import solve_ivp
 from meanfield import ParameterError, Parameters, SolverError, Start, Theory, generated, predict
 from meanfield.attention import closures, planes, typical
 from meanfield.loss.second_order import SecondOrder
+from meanfield.theory import CLOSURES
 
 P = Parameters(N=8, T=4, d_head=16)
 UNEVEN = Parameters(N=9, K=4, T=5, d_head=16, lr=3.0, w_init=0.5, rope_theta=30.0)
@@ -22,10 +23,10 @@ def known(p: Parameters) -> tuple[Any, ...]:
     return (0.05, 0.12, 0.7, 0.2, p.w_variance, p.N, p.K, p.T)
 
 
-@pytest.mark.parametrize("name", closures.CLOSURES)
+@pytest.mark.parametrize("name", CLOSURES)
 def test_a_closure_with_fluctuations_is_a_direct_solution_of_the_generated_rates(name: str) -> None:
     """R' = F G(R), with G = gamma R (1 - R) or g_0 (R (1 - R))^2, in R itself."""
-    rate = closures.rate(closures.CLOSURES[name], UNEVEN)
+    rate = closures.rate(CLOSURES[name], UNEVEN)
     power = {"linear": 1, "quadratic": 2}[name]
 
     def rhs(_t: float, y: np.ndarray) -> list[float]:
@@ -102,7 +103,7 @@ def test_without_spread_it_is_the_mean_field_loss() -> None:
     margin = generated.margin(0.3, 0.05, 0.12, 0.7, 9, 4)
     assert float(loss.value(0.3, 0.05, 0.12)) == pytest.approx(float(generated.loss(margin, 9)))
     F, _, _ = loss.rates(0.3, 0.7, 0.05, 0.12)
-    assert pytest.approx(float(generated.attention_drive(0.3, 0.05, 0.12, 0.7, 9, 4))) == F
+    assert pytest.approx(float(generated.driven_rates(0.3, 0.7, 0.05, 0.12, 0.7, 9, 4)[0])) == F
 
 
 def test_they_fade_as_the_model_grows() -> None:
@@ -149,3 +150,9 @@ def test_an_overlap_between_its_ends_is_allowed() -> None:
 def test_what_is_too_stiff_is_said() -> None:
     with pytest.raises(SolverError, match=r"too stiff to be solved beyond epoch .*smaller w_init"):
         predict(Parameters(N=20, T=10, w_init=1e9))
+
+
+def test_it_is_that_of_a_model_from_a_start() -> None:
+    known = {"Q": 0.05, "S": 0.12, "C": 0.7, "overlap": 0.2}
+    expected = SecondOrder(N=9, K=4, T=5, w_variance=UNEVEN.w_variance, **known)
+    assert SecondOrder.of(UNEVEN, Start(**known)) == expected

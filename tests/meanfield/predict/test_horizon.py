@@ -11,9 +11,9 @@ import pytest
 from scipy.special import expit, logit
 
 from meanfield import Parameters, Start, Theory, generated, predict
-from meanfield.attention.closures import CLOSURES
 from meanfield.attention.onset import onset_of_closure
 from meanfield.predict import horizon
+from meanfield.theory import CLOSURES
 
 P = Parameters(N=20, K=7, T=10, lr=3.0)
 

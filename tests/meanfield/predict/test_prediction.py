@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
-from scipy.special import logit
+from scipy.special import expit, logit
 
 from meanfield import ParameterError, Parameters, Start, Theory, Training, Trajectory, generated
 from meanfield.attention import closures
@@ -101,8 +101,14 @@ def test_large_N_and_K_reach_the_thermodynamic_limit() -> None:
     finite, without = predict(p, points=2), predict(p, limit, points=2)
     assert without.onset_epoch > finite.onset_epoch  # the factor dropped is above 1
     rate = closures.rate(closures.LINEAR, p) * 19 / 20 * 2000 / 1999
+
+    def rhs(_t: float, y: np.ndarray) -> list[float]:
+        logit_R, Q, S = y
+        F, dQ, dS = generated.driven_rates(expit(logit_R), expit(-logit_R), Q, S, 0.0, 20, 2000)
+        return [rate * F, dQ, dS]
+
     by_hand = solve_ivp(
-        lambda _t, y: generated.rhs_linear(*y, 0.0, 20, 2000, rate),
+        rhs,
         (0, without.onset_epoch * p.lr),
         [-math.log(9), 0.0, 0.0],
         method="DOP853",

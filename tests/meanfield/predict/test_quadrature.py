@@ -9,9 +9,9 @@ import pytest
 from scipy.special import expit, logit
 
 from meanfield import generated
-from meanfield.attention.closures import CLOSURES
 from meanfield.predict import quadrature
 from meanfield.predict.quadrature import Rows, chunks, locking, losing, solve
+from meanfield.theory import CLOSURES
 
 N, K, RATE = 20.0, 7.0, 0.035
 KAPPA = generated.rate_constant(N, K, RATE)

@@ -12,6 +12,7 @@ from scipy.special import logit
 from meanfield import Parameters, Start, Theory, generated, predict
 from meanfield.attention import closures
 from meanfield.predict.report import listed, number, phases, report, small, table
+from meanfield.theory import CLOSURES
 
 DEFAULT = Parameters(N=20, T=10)
 
@@ -20,7 +21,7 @@ def test_all_that_is_known_is_said_in_order() -> None:
     p = Parameters(N=10, K=2, T=10)
     run = predict(p, Theory.parse("linear", steps=True), start=Start(R=0.11, C=0.4))
     lines = report(run, ["trusted", "or not"]).splitlines()
-    rates = [closures.rate(each, p) for each in closures.CLOSURES.values()]
+    rates = [closures.rate(each, p) for each in CLOSURES.values()]
     assert lines[:4] == [
         "parameters",
         "  N = 10  T = 10  K = 2  d_head = 64  rope_theta = 10  rope_spacing = power  lr = 2  "

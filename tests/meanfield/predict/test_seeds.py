@@ -14,6 +14,7 @@ from meanfield.predict.seeds import onset_epochs, onset_spread, predict_seeds
 
 DEFAULT = Parameters(N=20, T=10)
 UNEVEN = Parameters(N=20, K=7, T=10, d_head=16, lr=3.0)
+FLUCTUATING = Theory.parse("spectral+fluctuations")
 
 
 def starts_of(q, k, **known):
@@ -171,7 +172,7 @@ def test_spread_over_seeds():
     ids=str,
 )
 def test_the_spread_is_that_of_seeds_solved_with_fluctuations(p, overlap, shift, close):
-    spread = onset_spread(p, samples=40, overlap=overlap)
+    spread = onset_spread(p, FLUCTUATING, samples=40, overlap=overlap)
     q, k = draw(p, 40)
     starts = starts_of(q, k, overlap=overlap)
     onsets = predict_seeds(p, starts=starts, epochs=[0.0, 3 * spread.high]).onset_epoch
@@ -183,15 +184,15 @@ def test_the_spread_is_that_of_seeds_solved_with_fluctuations(p, overlap, shift,
 
 def test_the_spread_of_a_few_seeds_is_that_of_these():
     p = Parameters(N=20, K=3, T=10)
-    spread = onset_spread(p, samples=3, overlap=1 / 20)
-    onsets = onset_epochs(p, *draw(p, 3), overlap=1 / 20)
+    spread = onset_spread(p, FLUCTUATING, samples=3)
+    onsets = onset_epochs(p, *draw(p, 3), theory=FLUCTUATING)
     assert sorted(onsets) == [spread.low, spread.median, spread.high]
 
 
 def test_seeds_that_start_beyond_the_onset_keep_doing_so_with_fluctuations():
     p = Parameters(N=4, T=3, d_head=4, qk_variance=3.0)
-    spread = onset_spread(p, samples=20, overlap=0.3)
-    onsets = onset_epochs(p, *draw(p, 20), overlap=0.3)
+    spread = onset_spread(p, FLUCTUATING, samples=20, overlap=0.3)
+    onsets = onset_epochs(p, *draw(p, 20), theory=FLUCTUATING, overlap=0.3)
     exact = np.quantile(onsets, (0.1, 0.5, 0.9), method="nearest")
     assert (spread.low, spread.median, spread.high) == tuple(exact)
     assert spread.low == 0
@@ -199,7 +200,7 @@ def test_seeds_that_start_beyond_the_onset_keep_doing_so_with_fluctuations():
 
 def test_onsets_with_fluctuations_are_those_of_each():
     q, k = draw(UNEVEN, 3)
-    onsets = onset_epochs(UNEVEN, q, k, overlap=0.1)
+    onsets = onset_epochs(UNEVEN, q, k, theory=FLUCTUATING, overlap=0.1)
     for n, start in enumerate(starts_of(q, k, overlap=0.1)):
         one = predict(UNEVEN, "per-seed+fluctuations", start=start, points=2)
         assert onsets[n] == pytest.approx(one.onset_epoch, rel=1e-5)

@@ -107,7 +107,7 @@ def test_a_typical_seed_is_told_with_the_spread_about_it(name):
     assert first == (
         "softmax attention of a typical seed, no closure; its onset stands for the median seed's"
     )
-    spread = onset_spread(p, samples=20, **known)
+    spread = onset_spread(p, Theory.parse(name), samples=20, **known)
     assert second == (
         f"the onset: 80 % of seeds between epoch {spread.low:.0f} and {spread.high:.0f}, median "
         f"{spread.median:.0f} (20 drawn, from the nominal start)"
