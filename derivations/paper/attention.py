@@ -545,8 +545,8 @@ def teacher_realised(teacher_attention_logit: sp.Eq, teacher_lead: sp.Eq) -> str
                 ahead = logit_at(row, row - head.T)(teacher) - measured
                 lead = numbers(teacher_lead.rhs, sizes, weights_of(teacher))
                 worst = max(worst, close(lead, ahead, "lead"))
-        large = {name: tuple(5 * x for x in getattr(teacher, name)) for name in ("q", "k")}
-        missed = max(missed, float(1 - replace(teacher, **large).retrieval()))
+        q, k = (tuple(5 * x for x in weights) for weights in (teacher.q, teacher.k))
+        missed = max(missed, float(1 - replace(teacher, q=q, k=k).retrieval()))
     require(missed < 1e-4, f"R comes to 1 - {missed} only")
     return f"largest deviation {sp.N(worst, 1)}; weights 5 times as large: 1 - R < {missed:.0e}"
 

@@ -112,9 +112,9 @@ def logits_off_means(model: SmallModel, strength: Real) -> list[tuple[int, list[
 
 def mean_logits(model: SmallModel) -> tuple[Fraction, Fraction]:
     """The right logit and the others, averaged over all words and positions."""
-    means = (model.mean_correct_logit, model.mean_other_logit)
-    right, other = (sum(map(mean, range(model.T))) / model.T for mean in means)
-    return right, other
+    steps, start = range(model.T), Fraction(0)
+    right = sum(map(model.mean_correct_logit, steps), start) / model.T
+    return right, sum(map(model.mean_other_logit, steps), start) / model.T
 
 
 def number(fraction: Fraction) -> Real:

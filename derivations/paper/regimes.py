@@ -367,7 +367,7 @@ def drawn_starts(attention_at_start: sp.Eq, start_of_retrieval: sp.Eq) -> str:
 DEFAULT = {N: 20, K: 20, T: 10, gamma: 0.0348689}  # the rate (14) at d = 64, base 10
 
 
-def trained(sizes: dict[sp.Symbol, float], end: float, steps: int) -> list[dict]:
+def trained(sizes: dict, end: float, steps: int) -> list[dict]:
     """(15) solved by Runge-Kutta from R = 1/T, equal overlaps and no margin."""
     growth = linear_growth.statement, alignment_dynamics.statement, off_target_dynamics.statement
     start = {R: 1 / sizes[T], **EQUAL, C: EQUAL[Q] * sizes[N]}
@@ -434,7 +434,7 @@ def early_training_by_flow(
     return f"ten quantities, largest relative deviation {worst:.1e}"
 
 
-def margin_of(sizes: dict[sp.Symbol, float], point: dict[sp.Symbol, float]) -> float:
+def margin_of(sizes: dict, point: dict) -> float:
     """Lead of the mean right logit over the others, the overlaps having started as EQUAL."""
     weight = point[R] + (1 - point[R]) / sizes[K]
     right = weight * point[Q] + (1 - weight) * point[S]
