@@ -96,6 +96,7 @@ def test_a_curve_goes_on_where_it_ended(name: str) -> None:
         assert a.shape == t.shape
         assert a == pytest.approx(b, rel=close, abs=1e-12)
     assert (in_two.end, at_once.end) == (900.0, 900.0)
+    assert (len(in_two.solution.pieces), len(at_once.solution.pieces)) == (2, 1)
     with pytest.raises(ValueError, match="from t = 0 to 900"):
         at_once(901.0)
 

@@ -55,7 +55,7 @@ def test_the_rollout_is_right_by_chance_too() -> None:
 
 
 def test_small_errors_add_up() -> None:
-    assert generated.rollout_error(1e-200, N, T) == pytest.approx(T * 1e-200, rel=1e-13)
+    assert generated.rollout_error(1e-200, N, T) == pytest.approx(T * 1e-200, rel=1e-13, abs=0)
 
 
 def test_the_pace_of_the_thermodynamic_limit() -> None:

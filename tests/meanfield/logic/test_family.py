@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from meanfield import Parameters, Start
 from meanfield.logic.family import Family
 from meanfield.start import vocabulary_overlap
 
@@ -43,10 +44,15 @@ def test_overlaps_from_what_was_gained() -> None:
 
 
 def test_Q_keeps_the_digits_of_what_was_gained() -> None:
-    """From 1e9 to where U is 1 and S is 2: Q is 3 to all its digits, whatever it started from."""
+    """From 1e9 to where U is 1/3 and S is 2: Q has all its digits, whatever it started from."""
     family = Family(N=N, K=K, Q=1e9, S=1e9, overlap=0.2)
-    Q, S = family.overlaps(1.0, 2.0 - 1e9)
-    assert (Q, S) == (3.0, 2.0)
+    Q, S = family.overlaps(1 / 3, 2.0 - 1e9)
+    assert (Q, S) == (1 / 3 + 2, 2.0)
+
+
+def test_it_is_that_of_a_model_from_a_start() -> None:
+    p, start = Parameters(N=N, K=K, T=5), Start(Q=Q_0, S=S_0, permutations=PERMUTATIONS)
+    assert Family.of(p, start.resolved(p)) == FAMILY
 
 
 def test_many_seeds_side_by_side() -> None:

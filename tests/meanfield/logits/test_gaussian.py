@@ -78,9 +78,11 @@ def test_no_margin_is_chance(N):
 
 def test_without_noise_of_one_kind():
     margins = np.array([-1.0, 0.3, 5.0, 30.0])
-    assert next_token_error(margins, 0.7, 0.0, 20) == pytest.approx(ndtr(-margins / 0.7), rel=1e-10)
+    assert next_token_error(margins, 0.7, 0.0, 20) == pytest.approx(
+        ndtr(-margins / 0.7), rel=1e-10, abs=0
+    )
     alone = -np.expm1(19 * log_ndtr(margins / 0.7))
-    assert next_token_error(margins, 0.0, 0.7, 20) == pytest.approx(alone, rel=1e-10)
+    assert next_token_error(margins, 0.0, 0.7, 20) == pytest.approx(alone, rel=1e-10, abs=0)
     none = next_token_error([-1.0, 0.0, 1e-9], 0.0, 0.0, 20)
     assert none == pytest.approx([1.0, 0.95, 0.0], abs=0)
 
@@ -92,7 +94,7 @@ def test_two_states_in_closed_form():
     spread = np.hypot(sigma_c, sigma_o)
     margin = spread * rng.uniform(-5, 37, 200)
     found = next_token_error(margin, sigma_c, sigma_o, 2)
-    assert found == pytest.approx(ndtr(-margin / spread), rel=1e-10)
+    assert found == pytest.approx(ndtr(-margin / spread), rel=1e-10, abs=0)
 
 
 def test_error_falls_with_the_margin_and_never_leaves_its_range():

@@ -39,7 +39,7 @@ def test_a_rollout_error_keeps_its_digits(T: int) -> None:
 
     p = Parameters(N=20, T=T)
     tiny = float(Accuracies(Logits(), p).rollout_error(curve, 1.0))  # type: ignore[arg-type]
-    assert tiny == pytest.approx(T * 1e-150, rel=1e-10)  # (18) to first order
+    assert tiny == pytest.approx(T * 1e-150, rel=1e-10, abs=0)  # (18) to first order
 
 
 def test_attention_is_made_only_for_who_asks() -> None:
