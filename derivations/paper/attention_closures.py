@@ -457,7 +457,7 @@ def of_locked_rows(summed: sp.Expr, share: sp.Symbol, row_sum: sp.Eq) -> sp.Expr
             lambda e: isinstance(e, sp.Indexed) and e.base == A,
             lambda entry: row.subs(j, entry.indices[1]),
         )
-        of_one = sp.simplify(contract(contract_each_sum(filled)))
+        of_one = sp.expand(contract(contract_each_sum(filled)))
         require(not of_one.has(i), "the rows differ")
         return of_one.series(share, 0, 2).removeO() * (limits[1] - limits[0] + 1)
 
