@@ -10,10 +10,15 @@ import statistics
 import subprocess
 import sys
 import time
+from functools import partial
 
 import numpy as np
 
-from meanfield import Parameters, closures, dynamics, predict, seeds, trust
+from meanfield import Parameters, Start, Theory, predict
+from meanfield.attention.typical import draw
+from meanfield.predict import trust
+from meanfield.predict.seeds import onset_spread, predict_seeds
+from meanfield.theory import CLOSURES
 
 PREDICT = [sys.executable, "-m", "meanfield.predict", "--N", "20", "--T", "10"]
 IMPORT = [sys.executable, "-c", "import scipy.integrate"]
@@ -50,22 +55,26 @@ def main() -> int:
     print(f"median ratio                 {ratio:.2f}  (target {TARGET})")
 
     p = Parameters(N=20, T=10)
-    for closure in closures.CLOSURES.values():
-        rate, start = closures.rate(closure, p), dynamics.start(p)
+    for name, closure in CLOSURES.items():
+        model = Theory.parse(name).prepare(p, None, None).model
 
-        def solve(closure=closure, rate=rate, start=start):  # type: ignore[no-untyped-def]
-            return dynamics.solve(p, closure, start, rate=rate, t_end=600.0 * p.lr)
+        def solve(model=model):  # type: ignore[no-untyped-def]
+            return model.solve(600.0 * p.lr)
 
-        print(f"solve to epoch 600, {closure.name:9}  {least(solve):.1f} ms, {solve().nfev} calls")
-    print(f"predict(), linear              {least(lambda: predict(p, closure='linear')):.1f} ms")
-    print(f"which closure to trust         {least(lambda: trust.words(closures.LINEAR, p)):.1f} ms")
-    q, k = seeds.draw(p, 64)
+        calls = solve().solution.calls
+        print(f"solve to epoch 600, {name:9}  {least(solve):.1f} ms, {calls} calls")
+        judge = partial(trust.of_closure, closure, p)
+        print(f"whether to trust {name:12}  {least(judge):.1f} ms")
+    q, k = draw(p, 64)
+    starts = [Start(q=one, k=other) for one, other in zip(q, k, strict=True)]
     epochs = np.arange(0.0, 701.0, 10.0)
     for words, work in (
-        ("predict(), spectral", lambda: predict(p, closure="spectral")),
-        ("predict(), per-seed", lambda: predict(p, closure="per-seed", q=q[0], k=k[0])),
-        ("64 seeds to epoch 700", lambda: seeds.predict_seeds(p, q=q, k=k, epochs=epochs)),
-        ("spread over 400 seeds", lambda: seeds.onset_spread(p)),
+        ("predict(), linear", lambda: predict(p, "linear")),
+        ("predict(), spectral", lambda: predict(p, "spectral")),
+        ("predict(), with fluctuations", lambda: predict(p)),
+        ("predict(), per-seed", lambda: predict(p, "per-seed", start=starts[0])),
+        ("64 seeds to epoch 700", lambda: predict_seeds(p, starts=starts, epochs=epochs)),
+        ("spread over 400 seeds", lambda: onset_spread(p)),
     ):
         print(f"{words:30} {least(work, 5):.0f} ms")
     return int(ratio > TARGET)

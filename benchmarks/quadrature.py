@@ -12,8 +12,8 @@ import time
 import numpy as np
 from scipy.optimize import brentq
 
-from meanfield import Parameters, closures, dynamics
-from meanfield.quadrature import predict_many
+from meanfield import Parameters, Theory, predict_many
+from meanfield.theory import CLOSURES
 
 TARGET = 100.0
 
@@ -33,24 +33,23 @@ def main() -> int:
         "rope_theta": 10 ** rng.uniform(0.5, 5, options.sets),
     }
     missed = False
-    for closure in closures.CLOSURES.values():
-        onset = predict_many(closure=closure.name, **sizes).onset_epoch
+    for name in CLOSURES:
+        onset = predict_many(name, **sizes).onset_epoch
         epochs = onset[:, None] * np.linspace(0, 2, options.epochs)
 
         start = time.process_time()
-        predict_many(closure=closure.name, **sizes)
+        predict_many(name, **sizes)
         onsets_alone = time.process_time() - start
         start = time.process_time()
-        batch = predict_many(closure=closure.name, epochs=epochs, **sizes)
+        batch = predict_many(name, epochs=epochs, **sizes)
         together = time.process_time() - start
 
         worst = 0.0
         start = time.process_time()
         for row in range(options.sample):
-            p = Parameters(**{name: values[row].item() for name, values in sizes.items()})
+            p = Parameters(**{size: values[row].item() for size, values in sizes.items()})
             t = epochs[row] * p.lr
-            rate, begin = closures.rate(closure, p), dynamics.start(p)
-            curve = dynamics.solve(p, closure, begin, rate=rate, t_end=t[-1])
+            curve = Theory.parse(name).prepare(p, None, None).model.solve(t[-1])
             logit_R, Q, S = curve(t)
             found = brentq(lambda t, curve=curve: float(curve(t)[0]), t[1], t[-1]) / p.lr
             worst = max(
@@ -64,7 +63,7 @@ def main() -> int:
         ratio = loop / together
         missed |= ratio < TARGET
         print(
-            f"{closure.name:9}  {options.sets} sets: onsets alone {onsets_alone:.2f} s, with "
+            f"{name:9}  {options.sets} sets: onsets alone {onsets_alone:.2f} s, with "
             f"{options.epochs} epochs each {together:.2f} s; loop over solve_ivp {loop:.0f} s; "
             f"ratio {ratio:.0f}  (target {TARGET:.0f}); largest disagreement {worst:.1e}"
         )

@@ -30,41 +30,32 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.plain import PlainTransformer, loss
 from meanfield.parameters import Parameters
-from simulate import fused
-from simulate.grouped import Grouped
-from simulate.model import Transformer
-from simulate.optimizer import Optimizer
-from simulate.settings import Training
-from simulate.task import make
-from simulate.train import gradient, learnable
+from simulate.settings import Experiment, Machine, from_set
+from simulate.task import Task, draw_task
+from simulate.trainer import Trainer
 
 SIZES = {"main": {"N": 20, "T": 10}, "large": {"N": 50, "T": 20}}
 VARIANTS = ("plain", "torch", "fused")
 
 
-def epoch_of(variant: str, p: Parameters) -> Callable[[], object]:
+def experiment_of(size: str) -> Experiment:
+    """Return one model and the data that an epoch needs."""
+    return from_set("main", [0], n_test=1, **SIZES[size])
+
+
+def epoch_of(variant: str, size: str) -> Callable[[], object]:
     """Return a function that trains one model for one epoch."""
-    task = make(p, Training(), [0])
+    experiment = experiment_of(size)
     if variant == "plain":
-        return plain_epoch(p, task.train.actions[0], task.train.states[0])
-    model = Transformer(p, task, dtype=torch.float32)
-    optimizer = Optimizer("sgd", p.lr, 0.0)
-    cpu = torch.device("cpu")
-    data = (
-        fused.Fused(task.train, N=p.N, K=p.K, dtype=torch.float32)
-        if variant == "fused"
-        else Grouped(task.train, N=p.N, K=p.K, dtype=torch.float32, device=cpu)
-    )
-
-    def epoch() -> None:
-        optimizer.step(learnable(model), gradient(model, data, task.train))
-
-    return epoch
+        return plain_epoch(experiment.parameters, draw_task(experiment))
+    trainer = Trainer.set_up(experiment, Machine(device="cpu", kernel=variant, threads=1))
+    return lambda: trainer.train_epoch(0)
 
 
-def plain_epoch(p: Parameters, actions: np.ndarray, states: np.ndarray) -> Callable[[], object]:
+def plain_epoch(p: Parameters, task: Task) -> Callable[[], object]:
     """Return the epoch of a student's script: module, data loader, autograd, torch's optimizer."""
-    tokens = np.concatenate([actions.astype(np.int64), p.K + states.astype(np.int64)], 1)
+    actions, states = (each[0].astype(np.int64) for each in (task.train.actions, task.train.states))
+    tokens = np.concatenate([actions, p.K + states], 1)
     model = PlainTransformer(N=p.N, K=p.K, T=p.T, d_head=p.d_head, frequencies=p.frequencies)
     loader = DataLoader(TensorDataset(torch.as_tensor(tokens)), batch_size=len(tokens))
     optimizer = torch.optim.SGD(model.parameters(), lr=p.lr)
@@ -78,13 +69,13 @@ def plain_epoch(p: Parameters, actions: np.ndarray, states: np.ndarray) -> Calla
     return epoch
 
 
-def floor(p: Parameters, n: int) -> float:
+def floor(experiment: Experiment) -> float:
     """Return the CPU seconds that the arithmetic of an epoch takes at this machine's own best."""
+    p, rows = experiment.parameters, experiment.training.n_train * experiment.parameters.T
     a, b = torch.randn(2, 768, 768).unbind()
     x = torch.randn(2048)
     flops = 2 * 768**3 / best([lambda: a @ b], rounds=9)[0]
     exps = 100 * 2048 / best([lambda: [x.exp() for _ in range(100)]], rounds=9)[0]
-    rows = n * p.T
     # a row of logits is T columns of N added up, weighted; twice as much again backwards
     return 3 * 2 * rows * p.T * p.N / flops + rows * p.N / exps
 
@@ -101,16 +92,14 @@ def best(functions: list[Callable[[], object]], *, rounds: int) -> list[float]:
     return least
 
 
-def memory(variant: str, p: Parameters) -> float:
+def memory(variant: str, size: str) -> float:
     """Return by how many MB the peak rises over three epochs, measured in this process."""
-    epoch = epoch_of("plain", p) if variant == "plain" else None
-    task = make(p, Training(), [0])
+    epoch = epoch_of("plain", size) if variant == "plain" else None
     Path("/proc/self/clear_refs").write_text("5")  # forget the peak so far
     before = _peak()
-    epoch = epoch or epoch_of(variant, p)
+    epoch = epoch or epoch_of(variant, size)
     for _ in range(3):
         epoch()
-    del task
     return _peak() - before
 
 
@@ -121,10 +110,8 @@ def _peak() -> float:
 
 def measure(size: str, rounds: int) -> dict[str, Any]:
     """Return seconds, ratios and memory of every variant at one size."""
-    p = Parameters(**SIZES[size])
-    seconds = dict(
-        zip(VARIANTS, best([epoch_of(v, p) for v in VARIANTS], rounds=rounds), strict=True)
-    )
+    least = best([epoch_of(variant, size) for variant in VARIANTS], rounds=rounds)
+    seconds = dict(zip(VARIANTS, least, strict=True))
     peaks = {}
     for variant in VARIANTS:
         command = [sys.executable, __file__, "--memory", variant, "--sizes", size]
@@ -133,7 +120,7 @@ def measure(size: str, rounds: int) -> dict[str, Any]:
     return {
         "size": size,
         "milliseconds": {name: 1e3 * value for name, value in seconds.items()},
-        "floor_milliseconds": 1e3 * floor(p, Training().n_train),
+        "floor_milliseconds": 1e3 * floor(experiment_of(size)),
         "times_faster_than_plain": {v: seconds["plain"] / seconds[v] for v in VARIANTS},
         "extra_megabytes": peaks,
     }
@@ -149,7 +136,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     if options.memory:
-        print(memory(options.memory, Parameters(**SIZES[options.sizes[0]])))
+        print(memory(options.memory, options.sizes[0]))
         return
     results = [measure(size, options.rounds) for size in options.sizes]
     print(f"{'size':8}{'variant':10}{'ms/epoch':>10}{'x plain':>10}{'x floor':>10}{'MB':>8}")

@@ -18,7 +18,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from meanfield.quadrature import predict_many
+from meanfield import predict_many
 
 GRID = """
 [grid]

@@ -14,10 +14,10 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-import sympy as sp
 from tabulate import tabulate
 from tqdm import tqdm
 
+from derivations.code.terminal import text
 from derivations.equation import Check, Equation, Status
 from derivations.registry import (
     CHECKS,
@@ -97,12 +97,10 @@ def shown(equation: Equation, outcomes: Sequence[Outcome]) -> str:
         lines.append("rests on the closures " + ", ".join(f"({c.number})" for c in closures))
     if equation.note:
         lines.append(equation.note)
-    for words, formula in equation.steps:
-        lines += [
-            "",
-            f"  {words}:",
-            indented(sp.pretty(formula, use_unicode=True, wrap_line=False)),
-        ]
+    for words, formula in equation.steps[:-1]:
+        lines += ["", f"  {words}:", indented(text(formula))]
+    words, _ = equation.steps[-1]
+    lines += ["", f"  {words}:", indented(text(equation.form, held=bool(equation.shown)))]
     lines.append("")
     for outcome in outcomes:
         check = outcome.check

@@ -4,6 +4,7 @@ A derivation is a generator. It receives the statements it follows from, in the 
 ``follows_from`` and in no other way, and yields ``(words, formula)`` one step at a time; the last
 formula is the statement. So a link "follows from" cannot be untrue: what is not named is not there.
 
+    @shown("(C - y_c)/(N - 1)")
     @equation("12", "Mean other logit", follows_from=(sum_of_logits, mean_logits))
     def other_logit(sum_of_logits, mean_logits):
         yield "The N mean logits add up to C", ...
@@ -16,13 +17,16 @@ tests can hand it a wrong statement and see it fail.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import cached_property
 from types import ModuleType
 from typing import TypeAlias
 
 import sympy as sp
+
+from derivations.form import letters, parse
+from derivations.proof import difference
 
 Formula: TypeAlias = sp.Basic
 Step: TypeAlias = tuple[str, Formula]
@@ -67,6 +71,7 @@ class Equation:
     number: the paper's, e.g. ``"15a"``; ``"X2a"`` for results beyond the paper.
     derive: generator of steps, called with the statements of ``follows_from``.
     note: what a reader must know about the reading chosen (ambiguity, convention), or "".
+    shown: the right side as it is to be read, usually the paper's; "" for SymPy's own order.
     """
 
     number: str
@@ -75,6 +80,7 @@ class Equation:
     follows_from: tuple[Equation, ...] = field(repr=False)
     derive: Derivation = field(repr=False)
     note: str = ""
+    shown: str = ""
 
     @cached_property
     def steps(self) -> tuple[Step, ...]:
@@ -91,6 +97,16 @@ class Equation:
         if not isinstance(statement, sp.Eq):
             raise TypeError(f"equation ({self.number}) ends with {statement!r}, not with an Eq")
         return statement
+
+    @cached_property
+    def form(self) -> sp.Eq:
+        """The statement as it is shown, proven to be what was derived; CheckFailed if it is not."""
+        if not self.shown:
+            return self.statement
+        right = parse(self.shown, letters(self.statement.rhs))
+        found = difference(right, self.statement.rhs)
+        require(not found, f"({self.number}) is not shown as derived, {self.shown}: {found}")
+        return sp.Eq(self.statement.lhs, right, evaluate=False)
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,6 +138,14 @@ def equation(
         return Equation(number, title, status, follows_from, derive, note)
 
     return build
+
+
+def shown(form: str) -> Callable[[Equation], Equation]:
+    """Decorator above ``equation``: the form in which its right side is shown and generated.
+
+    form: text in the letters of the statement, as ``derivations.form`` reads it.
+    """
+    return lambda equation: replace(equation, shown=form)
 
 
 def check(*covers: Equation, kind: Kind, says: str) -> Callable[[Callable[..., str]], Check]:

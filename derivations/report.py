@@ -59,9 +59,10 @@ math { font-size: 1.05em;
 """
 
 
-def mathml(formula: sp.Basic) -> str:
-    """``formula`` as display MathML, primed letters as one glyph."""
-    return re.sub(PRIMED, r"<mi>\1′</mi>", convert(latex(formula), display="block"))
+def mathml(formula: sp.Basic, *, held: bool = False) -> str:
+    """``formula`` as display MathML, primed letters as one glyph. held: in its own order."""
+    converted = convert(latex(formula, held=held), display="block")
+    return re.sub(PRIMED, r"<mi>\1′</mi>", converted)
 
 
 def link(equation: Equation) -> str:
@@ -77,7 +78,7 @@ def card(equation: Equation, outcomes: Sequence[Outcome]) -> str:
         f'<article id="eq-{equation.number}">',
         f'<span class="number">({equation.number})</span>',
         f'<h3>{escape(equation.title)}<span class="status">{equation.status.value}</span></h3>',
-        f'<div class="statement">{mathml(equation.statement)}</div>',
+        f'<div class="statement">{mathml(equation.form, held=bool(equation.shown))}</div>',
     ]
     if equation.note:
         parts.append(f'<p class="note">{escape(equation.note)}</p>')

@@ -1,9 +1,21 @@
-"""Every symbol of the theory, once: its letter, its assumptions, its meaning.
+"""The letters that chapters share: each with its assumptions and its meaning, once.
 
-Units: ``t`` is training time, eta times the epoch, everywhere in this project.
+A letter that one chapter introduces stands at the top of that chapter, and those that build on it
+take it from there. Units: ``t`` is training time, eta times the epoch, everywhere in this project.
 """
 
 import sympy as sp
+
+
+class Phi(sp.Function):
+    """Distribution function of a standard normal variable, see (90b)."""
+
+    nargs = 1
+
+    def fdiff(self, argindex: int = 1) -> sp.Expr:
+        """Return the density, its derivative."""
+        return sp.exp(-(self.args[0] ** 2) / 2) / sp.sqrt(2 * sp.pi)
+
 
 # --- sizes ---------------------------------------------------------------------------------------
 N = sp.Symbol("N", integer=True, positive=True)  # number of states

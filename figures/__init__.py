@@ -1,5 +1,7 @@
-"""The paper's figures and ours, drawn from run files: one file a figure, one style.
+"""The paper's figures and ours, drawn from run files in one style.
 
-catalogue lists them; drawing says what a figure is, batches what it needs trained, make_runs trains
-that. A file draws alone: a pure function of run files, with its caption and numbers.
+Each figure is a module: ``paper`` holds those of the paper, ``beyond`` ours. Each is a pure
+function of run files that returns a picture, a caption and numbers. ``measurements`` works out
+what they show, without drawing. ``batches`` says what is trained, ``make_runs`` trains it, and
+``catalogue`` lists all figures.
 """

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
 
 from tqdm import tqdm
 
@@ -15,10 +13,11 @@ from figures import drawing
 from figures.batches import distinct
 from figures.catalogue import named
 from figures.drawing import Figure
-from meanfield.arguments import Parser, integer
-from meanfield.dynamics import SolverError
-from meanfield.files import FileError, make_folder
-from meanfield.parameters import ParameterError
+from meanfield import command
+from meanfield.errors import ParameterError
+from meanfield.files import make_folder
+
+OUT, DATA = "figures/out", "runs/figures"
 
 DESCRIPTION = """\
 Redraw the paper's figures, and those beyond it, from trained models and the theory."""
@@ -30,80 +29,61 @@ examples:
   python -m figures order_parameters --out plots
   python -m figures --runs --quick --out figures/out/quick
 
-Every figure becomes a PDF, a PNG and a JSON file that holds its caption, its numbers, and the
-parameters and seeds of the trainings it shows. --runs trains what is missing (it needs torch and
-takes some minutes, with --quick small models in under two); a training is kept in the folder
---data and never made twice. Exit code: 0; 2 with one sentence on stderr; 130 if interrupted, when
-the same command goes on from there."""
+Every figure becomes a PDF, a PNG and a JSON file. The JSON file holds its caption, its numbers, and
+the parameters and seeds of the trainings it shows. --runs trains what is missing. It needs torch
+and takes some minutes; small models (--quick) take less than two. The folder --data keeps every
+training, and none is made twice. The exit code is 0, or 2 with one sentence on stderr, or 130 after
+an interruption; the same command then goes on from there."""
 
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
-    result = Parser(
-        prog="python -m figures",
-        description=DESCRIPTION,
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    result.add_argument("names", nargs="*", metavar="NAME", help="which (default: all)")
-    result.add_argument("--list", action="store_true", help="say which figures there are, and exit")
-    result.add_argument("--runs", action="store_true", help="train first what is missing")
-    result.add_argument("--quick", action="store_true", help="of small models, for a first look")
-    result.add_argument("--out", type=Path, default=Path("figures/out"), metavar="FOLDER",
-                        help="where figures go (default: figures/out)")  # fmt: skip
-    result.add_argument("--data", type=Path, default=Path("runs/figures"), metavar="FOLDER",
-                        help="where run files are kept (default: runs/figures)")  # fmt: skip
-    result.add_argument("--workers", type=integer, metavar="COUNT",
-                        help="trainings at a time (default: one a core)")  # fmt: skip
+    result = command.parser("python -m figures", DESCRIPTION, EPILOG)
+    add = result.add_argument
+    add("names", nargs="*", metavar="NAME", help="the figures to draw (default: all)")
+    add("--list", action="store_true", help="list the figures and exit")
+    add("--runs", action="store_true", help="first train what is missing")
+    add("--quick", action="store_true", help="use small models, for a first look")
+    for name, folder, content in (("--out", OUT, "figures"), ("--data", DATA, "run files")):
+        text = f"where {content} are kept (default: {folder})"
+        add(name, type=Path, default=Path(folder), metavar="FOLDER", help=text)
+    text = "trainings at a time (default: one a core)"
+    add("--workers", type=command.integer, metavar="COUNT", help=text)
     return result
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code."""
-    command = parser()
-    options = command.parse_args(argv)
-    signal.signal(signal.SIGTERM, _interrupt)
-    try:
-        chosen = named(options.names)
-        if options.list:
-            print("\n".join(f"{each.name:24} {each.title} ({each.source})" for each in chosen))
-            return 0
-        if options.workers is not None and options.workers < 1:
-            raise ParameterError(f"workers must be at least 1, not {options.workers}")
-        make_folder(options.out)
-        if options.runs:
-            make_folder(options.data)
-            _train(chosen, options)
-        for figure in tqdm(chosen, unit="figure", disable=None):
-            for path in drawing.make(
-                figure, data=options.data, out=options.out, quick=options.quick
-            ):
-                tqdm.write(str(path))
-    except (ParameterError, FileError, SolverError) as error:
-        command.error(str(error))
-    except KeyboardInterrupt:
-        print(f"{command.prog}: interrupted; the same command goes on from there", file=sys.stderr)
-        return 130
+    parsed = parser()
+    options = parsed.parse_args(argv)
+    return command.run(parsed, lambda: _make(options), resume="the same command goes on from there")
+
+
+def _make(options: argparse.Namespace) -> int:
+    chosen = named(options.names)
+    if options.list:
+        print("\n".join(f"{each.name:24} {each.title} ({each.source})" for each in chosen))
+        return 0
+    if options.workers is not None and options.workers < 1:
+        raise ParameterError(f"workers must be at least 1, not {options.workers}")
+    make_folder(options.out)
+    if options.runs:
+        make_folder(options.data)
+        _train(chosen, options)
+    for figure in tqdm(chosen, unit="figure", disable=None):
+        for path in drawing.make(figure, data=options.data, out=options.out, quick=options.quick):
+            tqdm.write(str(path))
     return 0
 
 
 def _train(chosen: Sequence[Figure], options: argparse.Namespace) -> None:
-    try:
-        from figures import make_runs  # torch only when it is asked for
-    except ModuleNotFoundError as error:
-        raise ParameterError(
-            f"--runs needs {error.name}, which is not installed: pip install torch"
-        ) from None
+    from figures import make_runs  # torch only when it is asked for
+
     batches = distinct(
         batch for each in chosen for batch in each.batches(quick=options.quick).values()
     )
     made = make_runs.make(batches, options.data, workers=options.workers)
     print(f"{made} of {len(batches)} trainings made, in {options.data}", file=sys.stderr)
-
-
-def _interrupt(*_: object) -> NoReturn:
-    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

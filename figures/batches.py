@@ -4,50 +4,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from meanfield.files import FileError
-from meanfield.parameters import Parameters
-from meanfield.runs import Run, read_run
-from simulate.settings import SETS, Training, run_name
+from meanfield.errors import FileError
+from meanfield.runs.run import Run, read_run
+from simulate.settings import Experiment, from_set
 
-
-@dataclass(frozen=True, kw_only=True)
-class Batch:
-    """One training of several seeds."""
-
-    parameters: Parameters
-    training: Training
-    seeds: tuple[int, ...]
-
-    @property
-    def file(self) -> str:
-        """Name of its run file: sizes, a hash of all settings, and the seeds."""
-        return run_name(self.parameters, self.training, self.seeds)
-
-    @property
-    def cost(self) -> int:
-        """What training it takes, in multiplications of one number, roughly."""
-        p, training = self.parameters, self.training
-        a_gradient = training.n_train * p.T**2 * (p.N + 20)  # a row costs beside its N logits
-        gradients = training.train_epochs * {"sgd": 1, "ssprk3": 3}[training.integrator]
-        return len(self.seeds) * gradients * a_gradient
+Batch = Experiment  # one training of several seeds
 
 
 def batch(name: str = "main", *, seeds: int, epochs: int, every: int = 10, **changed: Any) -> Batch:
-    """Return a training of seeds 0 to ``seeds`` - 1 of a named set, with some values changed."""
-    model, training = SETS[name]
-    inside = {"n_train", "n_test", "integrator"} & set(changed)
-    also = {key: changed.pop(key) for key in inside}
-    if "N" in changed:
-        changed = {"K": None, **changed}
-    return Batch(
-        parameters=Parameters(**{**model, **changed}),
-        training=Training(**{**training, **also}, train_epochs=epochs, eval_every=every),
-        seeds=tuple(range(seeds)),
-    )
+    """Return a training of seeds 0 to ``seeds`` - 1 of a named set, with some values changed.
+
+    K follows N where N alone is changed.
+    """
+    return from_set(name, range(seeds), train_epochs=epochs, eval_every=every, **changed)
 
 
 # Sizes at which all figures are made in a minute or two, to look at them while working on them.
@@ -75,8 +48,8 @@ def lasting(short: Batch, epochs: float, *, evaluations: int = 60) -> Batch:
     """Return the same training with that many epochs, rounded up, and about so many evaluations."""
     count = math.ceil(epochs)
     every = max(1, count // evaluations)
-    training = replace(short.training, train_epochs=count, eval_every=every)
-    return replace(short, training=training)
+    schedule = replace(short.schedule, train_epochs=count, eval_every=every)
+    return replace(short, schedule=schedule)
 
 
 def load(batches: Mapping[str, Batch], folder: Path) -> dict[str, Run]:
@@ -89,8 +62,8 @@ def load(batches: Mapping[str, Batch], folder: Path) -> dict[str, Run]:
                 f"{path} has not been trained yet: make it with python -m figures --runs"
             )
         run = read_run(path)
-        found = (run.parameters, run.training, tuple(run.seeds.tolist()))
-        if found != (each.parameters, asdict(each.training), each.seeds):
+        settings = (run.parameters, run.training, tuple(run.seeds.tolist()))
+        if settings != (each.parameters, each.settings, each.seeds):
             raise FileError(f"{path} is of another training than its name says: remove it")
         runs[name] = run
     return runs

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from figures import (
-    attention,
+from figures.beyond import (
     attention_gradient,
+    early_training,
     exact_solution,
-    logit_histograms,
-    loss,
-    order_parameters,
     phase_diagram,
-    robustness,
-    rollout_accuracy,
     scaling_laws,
-    setup_schematic,
     theories,
 )
 from figures.drawing import Figure
-from meanfield.parameters import ParameterError
+from figures.paper import (
+    attention,
+    logit_histograms,
+    loss,
+    order_parameters,
+    robustness,
+    rollout_accuracy,
+    setup_schematic,
+)
+from meanfield.errors import ParameterError
 
 FIGURES: tuple[Figure, ...] = (
     setup_schematic.FIGURE,
@@ -30,6 +33,7 @@ FIGURES: tuple[Figure, ...] = (
     rollout_accuracy.ROBUST,
     loss.ROBUST,
     robustness.FIGURE,
+    early_training.FIGURE,
     attention_gradient.FIGURE,
     exact_solution.FIGURE,
     phase_diagram.FIGURE,

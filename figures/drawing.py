@@ -7,15 +7,17 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
-
-from matplotlib.figure import Figure as Canvas
+from typing import TYPE_CHECKING, Any
 
 from figures.batches import Batch, load
 from meanfield import style
-from meanfield.comparison import Estimate
+from meanfield.compare.statistics import Estimate
 from meanfield.files import writing
-from meanfield.runs import Run
+from meanfield.predict.scaling import Exponent
+from meanfield.runs.run import Run
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure as Canvas
 
 FORMATS = (".pdf", ".png")
 
@@ -51,10 +53,27 @@ class Figure:
     draw: Callable[[Mapping[str, Run]], Drawn]
 
 
-def with_error(estimate: Estimate) -> dict[str, float | None]:
-    """Return a value and its standard error for ``Drawn.numbers``; None for what is not there."""
-    both = {"value": estimate.value, "error": estimate.error}
-    return {name: number if math.isfinite(number) else None for name, number in both.items()}
+def values(numbers: Any) -> Any:
+    """Return numbers with every estimate in them as its value alone, for ``Drawn.numbers``."""
+    return _plain(numbers, lambda estimate: estimate.value)
+
+
+def with_errors(numbers: Any) -> Any:
+    """Return the same with value and standard error of each; None for what is not there."""
+
+    def both(estimate: Any) -> dict[str, float | None]:
+        pair = {"value": estimate.value, "error": estimate.error}
+        return {name: each if math.isfinite(each) else None for name, each in pair.items()}
+
+    return _plain(numbers, both)
+
+
+def _plain(numbers: Any, said: Callable[[Any], Any]) -> Any:
+    if isinstance(numbers, Mapping):
+        return {name: _plain(each, said) for name, each in numbers.items()}
+    if isinstance(numbers, list):
+        return [_plain(each, said) for each in numbers]
+    return said(numbers) if isinstance(numbers, Estimate | Exponent) else numbers
 
 
 def make(figure: Figure, *, data: Path, out: Path, quick: bool) -> list[Path]:

@@ -1,4 +1,4 @@
-"""Train what the figures need and is not there yet, on all cores; what is done is kept."""
+"""Trains what the figures need and what is missing, on all cores; finished trainings are kept."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ import torch
 from tqdm import tqdm
 
 from figures.batches import Batch
-from meanfield.runs import read_run
+from meanfield.runs.run import read_run
+from simulate.settings import Machine
 from simulate.train import train
 
 
 class _Stopped(Exception):
-    """A training was told to stop after its checkpoint."""
+    """Raised inside a training to end it after its checkpoint."""
 
 
 def make(batches: Sequence[Batch], folder: Path, *, workers: int | None = None) -> int:
     """Train each batch whose run file is not in the folder; return how many.
 
-    workers: trainings at a time, as many as cores unless given. Each is one thread, which is enough
-    as the arithmetic happens outside Python. Interrupted at any moment, a training goes on from its
-    last evaluation when it is made again. Raises what ``train`` raises, and FileError for a run
-    file that is broken.
+    workers: trainings at a time, as many as cores unless given. Each is one thread; the arithmetic
+    happens outside Python. A training that is interrupted goes on from its last evaluation when it
+    is made again. Raises what ``train`` raises, and FileError for a broken run file.
     """
     missing = [each for each in batches if not _is_there(folder / each.file)]
     torch.set_num_threads(1)
@@ -39,14 +39,14 @@ def make(batches: Sequence[Batch], folder: Path, *, workers: int | None = None) 
 
         def report(epoch: int, _measured: object) -> None:
             nonlocal so_far
-            bar.update((epoch - so_far) * batch.cost / batch.training.train_epochs)
+            bar.update((epoch - so_far) * batch.cost / batch.schedule.train_epochs)
             so_far = epoch
             if stop.is_set():
                 raise _Stopped
 
         if stop.is_set():
             raise _Stopped
-        train(batch.parameters, batch.training, batch.seeds, path=path, resume=True, report=report)
+        train(batch, machine=Machine(threads=1), path=path, resume=True, report=report)
 
     with bar, ThreadPoolExecutor(workers or os.cpu_count()) as pool:
         running = [pool.submit(one, each) for each in missing]
@@ -61,6 +61,6 @@ def make(batches: Sequence[Batch], folder: Path, *, workers: int | None = None) 
 
 def _is_there(path: Path) -> bool:
     if path.exists():
-        read_run(path)  # a broken file is said, not trained over
+        read_run(path)  # a broken file raises, instead of being trained over
         return True
     return False

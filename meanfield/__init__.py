@@ -1,14 +1,33 @@
 """Mean-field theory of chain-of-thought state tracking, as numbers (NumPy and SciPy only).
 
-Parameters in, a Trajectory out: ``predict``. Below it, generated holds the equations; closures and
-attention say what G is, dynamics and flow solve (15), lock and quadrature take the exact way for
-many models at once, accuracy and sampled give (17), (18), seeds many initialisations, scaling the
-exponents. runs, measured and comparison read trained models and hold theory against them; grid,
-grid_store, grid_theory and workers fill a sweep. Commands: predict, compare, explore, sweep.
+Parameters and a Theory in, a Trajectory out: ``predict``. The nouns stand at the top: parameters,
+training, start, theory. A theory is composed of what the rooms attention, logic, loss and logits
+hold, by dynamics; generated has the equations, numerics the tools that know no physics. The rooms
+predict, runs, compare, sweep and explore use them, and four are commands.
 """
 
-from meanfield.parameters import ParameterError, Parameters
-from meanfield.prediction import predict
-from meanfield.trajectory import Trajectory
+from meanfield.compare.comparison import compare
+from meanfield.errors import FileError, ParameterError, SolverError
+from meanfield.parameters import Parameters
+from meanfield.predict.many import predict_many
+from meanfield.predict.prediction import predict
+from meanfield.predict.trajectory import Trajectory
+from meanfield.runs.measured import read
+from meanfield.start import Start
+from meanfield.theory import Theory
+from meanfield.training import Training
 
-__all__ = ["ParameterError", "Parameters", "Trajectory", "predict"]
+__all__ = [
+    "FileError",
+    "ParameterError",
+    "Parameters",
+    "SolverError",
+    "Start",
+    "Theory",
+    "Training",
+    "Trajectory",
+    "compare",
+    "predict",
+    "predict_many",
+    "read",
+]

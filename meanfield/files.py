@@ -14,15 +14,13 @@ from typing import IO, Any
 
 import numpy as np
 
+from meanfield.errors import FileError
+
 # whatever NumPy, zipfile, json and a class that checks its fields say of foreign or broken bytes
 UNREADABLE = (
     ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RuntimeError, OSError,
     EOFError, MemoryError, struct.error, zlib.error, zipfile.BadZipFile,
 )  # fmt: skip
-
-
-class FileError(ValueError):
-    """A file that is not what it should be, or cannot be written; the message says which."""
 
 
 @contextmanager

@@ -15,8 +15,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from meanfield.errors import ParameterError
 from meanfield.files import writing
-from meanfield.parameters import ParameterError
+from meanfield.quantities import BLACK as BLACK
+from meanfield.quantities import BLUE as BLUE
+from meanfield.quantities import GREEN as GREEN
+from meanfield.quantities import GREY as GREY
+from meanfield.quantities import ORANGE as ORANGE
+from meanfield.quantities import PURPLE as PURPLE
+from meanfield.quantities import QUANTITIES
+from meanfield.quantities import VERMILION as VERMILION
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,23 +34,12 @@ SUFFIXES = (".png", ".pdf", ".svg")
 DPI = 200
 TWO_THIRDS = (1 / 6, 5 / 6)
 
-# Okabe and Ito's colours, which colour-blind readers tell apart; the dashes do so in grey
-BLUE, VERMILION, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
-ORANGE, BLACK, GREY = "#E69F00", "#000000", "#666666"
 BAND = "#ECECEC"
 SEQUENTIAL, LIGHTEST = "viridis", 0.88  # beyond it, too light for a line on white
 SOLID, DASHED, DOTTED, DASHDOT = "-", (0, (5, 1.5)), (0, (1, 1)), (0, (5, 1.5, 1, 1.5))
 
-# An order parameter or accuracy has one colour everywhere, a closure one dash.
-COLORS = {
-    "R": BLUE,
-    "Q": VERMILION,
-    "S": GREEN,
-    "loss": BLACK,
-    "next_token_accuracy": VERMILION,
-    "rollout_accuracy": BLUE,
-}
-DASHES: dict[str, Any] = {"linear": SOLID, "quadratic": DASHED}
+# An order parameter or accuracy has one colour everywhere.
+COLORS = {name: each.color for name, each in QUANTITIES.items()}
 
 STYLE = {
     "font.size": 9.0,
@@ -52,6 +49,7 @@ STYLE = {
     "lines.linewidth": 1.8,
     "legend.frameon": False,
     "svg.fonttype": "none",
+    "svg.hashsalt": "cot-meanfield",  # else its ids are others each time
     "pdf.fonttype": 42,
 }
 

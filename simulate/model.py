@@ -7,12 +7,13 @@ the right action. A logit is y_n = sum_j A_tj (W_{a_j})_{n s_t}.
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from meanfield.attention import planes
+from meanfield.attention.planes import planes
 from meanfield.parameters import Parameters
-from simulate.task import Task
+from simulate.task import Sequences, Task, indices
 
 
 class Transformer(nn.Module):
@@ -48,7 +49,7 @@ class Transformer(nn.Module):
         self.key = parameter(task.key)
         self.W = parameter(task.W, dtype)
         d_embed = task.query.shape[2]
-        self.embedding = parameter(torch.ones(len(task.seeds), p.K + p.N, d_embed))
+        self.embedding = parameter(np.ones((len(task.seeds), p.K + p.N, d_embed)))
         self.embedding.requires_grad = not fix_embedding
         waves = torch.as_tensor(planes(p).waves, device=device)
         step = torch.arange(p.T, device=device)
@@ -101,6 +102,12 @@ class Transformer(nn.Module):
         by_offset = table(outer(q1, k1) + outer(q2, k2), outer(q2, k1) - outer(q1, k2))
         u = torch.einsum("bntx,btjxy,bnjy->bntj", own, by_offset[:, self.offset], past)
         return torch.softmax(u, -1)
+
+
+def attention_of(model: Transformer, data: Sequences) -> Tensor:
+    """Return the attention of every sequence under learned embeddings, (B, n, T, T)."""
+    actions, states = (indices(each, model.W.device) for each in (data.actions, data.states))
+    return model.attention_of(actions, states[..., :-1])
 
 
 def products(q: Tensor, k: Tensor) -> Tensor:

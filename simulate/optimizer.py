@@ -1,6 +1,7 @@
 """Steps along the gradient, for all seeds at once.
 
-torch.optim would do, but importing it takes longer than training a small model.
+The functions of torch.optim, not its classes: making one imports torch's compiler, which takes
+longer than training a small model.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
+from torch.optim.adamw import adamw
+from torch.optim.sgd import sgd
 
 BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-8  # of AdamW
 
@@ -26,22 +29,40 @@ class Optimizer:
     @torch.no_grad()
     def step(self, weights: dict[str, nn.Parameter], gradients: dict[str, Tensor]) -> None:
         """Change the weights in place."""
+        tensors: list[Tensor] = list(weights.values())
+        slopes = [gradients[name] for name in weights]
+        if self.name == "sgd":
+            sgd(
+                tensors,
+                slopes,
+                [None] * len(tensors),
+                foreach=False,
+                weight_decay=self.weight_decay,
+                momentum=0,
+                lr=self.lr,
+                dampening=0,
+                nesterov=False,
+                maximize=False,
+            )
+        else:
+            for name, weight in weights.items():
+                if name not in self.moments:
+                    self.moments[name] = torch.zeros_like(weight), torch.zeros_like(weight)
+            means, squares = zip(*(self.moments[name] for name in weights), strict=True)
+            adamw(
+                tensors,
+                slopes,
+                list(means),
+                list(squares),
+                [],
+                [torch.tensor(float(self.steps), device="cpu") for _ in tensors],
+                foreach=False,
+                amsgrad=False,
+                beta1=BETA_1,
+                beta2=BETA_2,
+                lr=self.lr,
+                weight_decay=self.weight_decay,
+                eps=EPSILON,
+                maximize=False,
+            )
         self.steps += 1
-        for name, weight in weights.items():
-            if self.name == "sgd":
-                gradient = gradients[name]
-                if self.weight_decay:
-                    gradient = gradient.add(weight, alpha=self.weight_decay)
-                weight.sub_(gradient, alpha=self.lr)
-            else:
-                self._adamw(name, weight, gradients[name])
-
-    def _adamw(self, name: str, weight: Tensor, gradient: Tensor) -> None:
-        if name not in self.moments:
-            self.moments[name] = torch.zeros_like(weight), torch.zeros_like(weight)
-        mean, square = self.moments[name]
-        mean.lerp_(gradient, 1 - BETA_1)
-        square.mul_(BETA_2).addcmul_(gradient, gradient, value=1 - BETA_2)
-        scale = (square / (1 - BETA_2**self.steps)).sqrt_().add_(EPSILON)
-        weight.mul_(1 - self.lr * self.weight_decay)
-        weight.addcdiv_(mean, scale, value=-self.lr / (1 - BETA_1**self.steps))

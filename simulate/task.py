@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
-from meanfield.parameters import Parameters
-from simulate.settings import Training
+from meanfield.training import Training
+from simulate.settings import Experiment
 
 Tokens = NDArray[np.uint16]
 Array = NDArray[np.float64]
@@ -52,25 +54,30 @@ class Task:
     W: Array
 
 
-def make(parameters: Parameters, training: Training, seeds: Sequence[int]) -> Task:
+def draw_task(experiment: Experiment) -> Task:
     """Draw the task of each seed from NumPy's default generator of that seed (Appendix B)."""
-    p = parameters
+    p, training, n_test = experiment.parameters, experiment.training, experiment.schedule.n_test
     # nn.Linear's start: variance 1/(3 d_embed) an entry, so that the product with ones has 1/3
     half_width = math.sqrt(3 * p.qk_variance / training.d_embed)
     drawn = []
-    for seed in seeds:
+    for seed in experiment.seeds:
         rng = np.random.default_rng(seed)
         permutations = np.stack([rng.permutation(p.N) for _ in range(p.K)]).astype(np.uint16)
         train = _sequences(rng, permutations, training.n_train, p.T)
-        test = _sequences(rng, permutations, training.n_test, p.T)
+        test = _sequences(rng, permutations, n_test, p.T)
         query, key = rng.uniform(-half_width, half_width, (2, p.d_head, training.d_embed))
         W = rng.uniform(-p.w_init, p.w_init, (p.K, p.N, p.N))
         drawn.append((permutations, *train, *test, query, key, W))
     permutations, *sequences, query, key, W = map(np.stack, zip(*drawn, strict=True))
     return Task(
-        tuple(seeds), permutations, Sequences(*sequences[:2]), Sequences(*sequences[2:]),
-        query, key, W,
-    )  # fmt: skip
+        seeds=experiment.seeds,
+        permutations=permutations,
+        train=Sequences(*sequences[:2]),
+        test=Sequences(*sequences[2:]),
+        query=query,
+        key=key,
+        W=W,
+    )
 
 
 def batches(training: Training, seeds: Sequence[int], epoch: int) -> list[NDArray[np.int64]]:
@@ -79,6 +86,11 @@ def batches(training: Training, seeds: Sequence[int], epoch: int) -> list[NDArra
     every = np.stack(orders)
     size = training.batch_size
     return [every[:, i : i + size] for i in range(0, training.n_train, size)]
+
+
+def indices(tokens: Tokens, device: torch.device) -> Tensor:
+    """Return tokens as torch indexes by them: int64, on the device."""
+    return torch.as_tensor(tokens.astype(np.int64), device=device)
 
 
 def _sequences(

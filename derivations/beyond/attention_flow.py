@@ -18,7 +18,16 @@ from typing import TypeAlias
 
 import sympy as sp
 
-from derivations.equation import Kind, Status, Step, check, equation, require, tested_with_torch
+from derivations.equation import (
+    Kind,
+    Status,
+    Step,
+    check,
+    equation,
+    require,
+    shown,
+    tested_with_torch,
+)
 from derivations.models.rotary_head import (
     STEP,
     Complex,
@@ -127,6 +136,7 @@ def retrieval_by_plane(logit_by_plane: sp.Eq, retrieval_gradient: sp.Eq) -> Iter
     )
 
 
+@shown("q[r]**2 + q[r + d/2]**2 + k[r]**2 + k[r + d/2]**2")
 @equation("X5d", "Size of a plane", status=BEYOND)
 def plane_size() -> Iterator[Step]:
     yield (
@@ -206,6 +216,7 @@ def product_flow(weight_flow: sp.Eq, plane_product: sp.Eq, plane_size: sp.Eq) ->
     )
 
 
+@shown("4*F*(Hprime[r]*pprime[r] + Hprimeprime[r]*pprimeprime[r])")
 @equation(
     "X5g", "Flow of the sizes", status=BEYOND, follows_from=(weight_flow, plane_product, plane_size)
 )
@@ -220,6 +231,7 @@ def size_flow(weight_flow: sp.Eq, plane_product: sp.Eq, plane_size: sp.Eq) -> It
     )
 
 
+@shown("q[r]**2 + q[r + d/2]**2 - (k[r]**2 + k[r + d/2]**2)")
 @equation("X5h", "Conserved imbalance", status=BEYOND, follows_from=(weight_flow, plane_product))
 def conserved_imbalance(weight_flow: sp.Eq, plane_product: sp.Eq) -> Iterator[Step]:
     difference = squared_length(query) - squared_length(key)
@@ -234,6 +246,7 @@ def conserved_imbalance(weight_flow: sp.Eq, plane_product: sp.Eq) -> Iterator[St
     yield "So this stays what it was at the start", sp.Eq(imbalance[r], difference)
 
 
+@shown("sqrt(I[r]**2 + 4*(pprime[r]**2 + pprimeprime[r]**2))")
 @equation(
     "X5i",
     "Size from the conserved imbalance",

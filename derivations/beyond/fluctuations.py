@@ -40,7 +40,7 @@ from derivations.beyond.variances import (
     spread,
     variance,
 )
-from derivations.equation import Kind, Status, Step, check, equation, require
+from derivations.equation import Kind, Status, Step, check, equation, require, shown
 from derivations.models.enumeration import SmallModel, small_model
 from derivations.models.rotary_head import STEP, Head, Real, entries, exact, mp, random_heads
 from derivations.models.sums import contract, expand_sums, numbers, over
@@ -106,6 +106,10 @@ others = (n, 1, N - 1)
 # --- the loss ------------------------------------------------------------------------------------
 
 
+@shown(
+    "(1 - g)*delta_c**2 + g/(N - 1)*Sum(delta[m]**2, (m, 1, N - 1)) - ((1 - g)*delta_c "
+    "+ g/(N - 1)*Sum(delta[m], (m, 1, N - 1)))**2"
+)
 @equation(
     "X8a",
     "Curvature of cross-entropy",
@@ -177,12 +181,17 @@ def trained_parts_cancel(logit_along_flow: sp.Eq, permutation_matrices: sp.Eq) -
     )
 
 
+@shown("sigma_W2*(1/K + (1 - 1/K)*(R**2 + I_2))")
 @equation("X8c", "Variance from W(0)", status=BEYOND, follows_from=(variance,))
 def variance_from_start(variance: sp.Eq) -> Iterator[Step]:
     untrained = variance.rhs.subs({u: 0, v: 0})
     yield "Of any logit, right or not: (X6i) before training", sp.Eq(w_0, untrained)
 
 
+@shown(
+    "log(1 + (N - 1)*exp(-Delta)) + g*(N**2*(1 - g) - 1)/(2*(N - 1)**2)*sigma_c**2 "
+    "+ g/2*sigma_o**2 - g*(2*(N - 1) - N*g)/(2*(N - 1)**2)*w_0"
+)
 @equation(
     "X8d",
     "Loss to second order in the fluctuations",
@@ -228,6 +237,10 @@ def second_order_loss(
 # --- the flow ------------------------------------------------------------------------------------
 
 
+@shown(
+    "-1/(N*K)*(P[k, n, m] - 1/N)*Derivative(L, Q) - 1/(N*K*(K - 1))*(K*(barP[n, m] - 1/N) "
+    "- (P[k, n, m] - 1/N))*Derivative(L, S)"
+)
 @equation(
     "X8e",
     "Logic matrices under any loss of R, Q, S",
@@ -266,6 +279,7 @@ def by_gap_and_total(expr: sp.Expr) -> sp.Expr:
     return expr.xreplace(chain)
 
 
+@shown("-1/(N*(K - 1))*Derivative(L, U)")
 @equation("X8f", "Retrieval part under any loss", status=BEYOND, follows_from=(matrix_flow,))
 def retrieval_part_flow(matrix_flow: sp.Eq) -> Iterator[Step]:
     in_gap = sp.expand(by_gap_and_total(matrix_flow.rhs))
@@ -274,6 +288,7 @@ def retrieval_part_flow(matrix_flow: sp.Eq) -> Iterator[Step]:
     yield "u is the weight of P_k: the total does not move it", sp.Eq(u_dot, own)
 
 
+@shown("-1/N*Derivative(L, V)")
 @equation(
     "X8g",
     "Heuristic under any loss",

@@ -9,7 +9,7 @@ from fractions import Fraction
 import sympy as sp
 
 from derivations.beyond.solution import U_0, V_0
-from derivations.equation import Kind, Step, check, equation, require
+from derivations.equation import Kind, Step, check, equation, require, shown
 from derivations.models.enumeration import SmallModel, small_model
 from derivations.models.sums import contract, n_prime, numbers, over
 from derivations.paper.attention import contract_each_sum
@@ -92,6 +92,7 @@ def column_sums(logic_update: sp.Eq, permutation_matrices: sp.Eq) -> Iterator[St
     )
 
 
+@shown("g/(K*(N - 1))*R")
 @equation(
     "X4a", "The heuristic and the retrieval part", status=BEYOND, follows_from=(logic_update,)
 )
@@ -123,6 +124,7 @@ def projected_on(change: sp.Eq, matrix: sp.Expr, relation: sp.Eq, *vocabulary: s
     return sp.simplify(overlap.xreplace(permutation_sums(*vocabulary)).subs(c_1, relation.rhs))
 
 
+@shown("(1 - c_2)*u")
 @equation(
     "X4c",
     "Gap by the retrieval part",
@@ -149,6 +151,7 @@ def gap_by_retrieval_part(
     )
 
 
+@shown("(1 + (K - 1)*c_2 - K/N)*v")
 @equation(
     "X4d",
     "Total by the heuristic",

@@ -20,7 +20,7 @@ from derivations.beyond.solution import (
     linear_retrieval_by_gap,
     total_by_gap,
 )
-from derivations.equation import Kind, Step, check, equation, require
+from derivations.equation import Kind, Step, check, equation, require, shown
 from derivations.paper.attention_closures import linear_rate, phi
 from derivations.paper.dynamics import BEYOND, R_of, U, V, kappa, rate, rate_constant
 from derivations.paper.regimes import start_of_retrieval
@@ -32,6 +32,7 @@ exponent_N, exponent_K = sp.symbols("a_N a_K", real=True)
 exponent_both = sp.Symbol("a", real=True)
 
 
+@shown("Integral(1/(1 - (1 - 1/T)*exp(-x**2/2)), (x, 0, sqrt(2*log(2*(1 - 1/T)))))")
 @equation(
     "X9a",
     "V at the onset, in units of 1/sqrt(kappa)",
@@ -57,6 +58,7 @@ def onset_total(
     yield "From V = 0 on, in units of 1/sqrt(kappa)", sp.Eq(h, sp.sqrt(kappa) * in_x.subs(V_0, 0))
 
 
+@shown("N*K*h/sqrt(gamma*(N - 1)*(K - 1))")
 @equation(
     "X9b",
     "Onset while the margin is small, linear closure",
@@ -122,6 +124,7 @@ def onset_total_many_actions(onset_total: sp.Eq) -> Iterator[Step]:
     yield "It grows like the root of T", sp.Eq(ratio, sp.simplify(scale * sp.sqrt(T)) * whole)
 
 
+@shown("pi*N*K/(2*sqrt(sigma2*(N - 1)*(K - 1)))")
 @equation(
     "X9g",
     "Onset while the margin is small, many actions",

@@ -5,11 +5,12 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator
+from functools import cache
 
 import mpmath
 import sympy as sp
 
-from derivations.equation import Kind, Step, check, equation, require
+from derivations.equation import Kind, Step, check, equation, require, shown
 from derivations.paper.attention_closures import linear_closure, quadratic_closure
 from derivations.paper.dynamics import (
     BEYOND,
@@ -51,6 +52,7 @@ odds, odds_0 = sp.symbols("y y_0", positive=True)  # R/(1 - R)
 # --- first integrals (X2) ------------------------------------------------------------------------
 
 
+@shown("Integral((N - 1)/(N**2*(K - 1))*(R_prime/G(R_prime)), (R_prime, R_0, R))")
 @equation(
     "X2a",
     "First integral",
@@ -85,6 +87,7 @@ def integrate_closure(
     return sp.Eq(kappa * first_integral.lhs, scale * beside + share * passed)
 
 
+@shown("(1 - R_0)*exp(-kappa*(U**2 - U_0**2)/2)")
 @equation(
     "X2b",
     "Attention by the gap, linear closure",
@@ -102,6 +105,7 @@ def linear_retrieval_by_gap(
     yield "Solve for the attention still missing", sp.Eq(1 - R, sp.simplify(solved[0]))
 
 
+@shown("LambertW(y_0*exp(y_0 + kappa*(U**2 - U_0**2)/2))")
 @equation(
     "X2c",
     "Attention by the gap, quadratic closure",
@@ -147,11 +151,13 @@ def total_by_gap(gap_in_internal_time: sp.Eq, total_in_internal_time: sp.Eq) -> 
     )
 
 
+@shown("(N*(V/K + (1 - 1/K)*R*U) - C)/(N - 1)")
 @equation("X3b", "Margin by the gap", status=BEYOND, follows_from=(margin, right_logit_in_gap))
 def margin_by_gap(margin: sp.Eq, right_logit_in_gap: sp.Eq) -> Iterator[Step]:
     yield "Insert (X1e) into the margin", sp.Eq(Delta, margin.rhs.subs(y_c, right_logit_in_gap.rhs))
 
 
+@shown("Integral(N*K/R(U_prime)*(1 + exp(Delta(U_prime))/(N - 1)), (U_prime, U_0, U))")
 @equation(
     "X3c", "Time by the gap", status=BEYOND, follows_from=(gap_in_internal_time, error_signal)
 )
@@ -169,6 +175,7 @@ def time_by_gap(gap_in_internal_time: sp.Eq, error_signal: sp.Eq) -> Iterator[St
 order = sp.Symbol("n", integer=True, positive=True)  # order of a geometric series
 
 
+@shown("V_0 + U + Sum((1 - R_0)**n*sqrt(pi/(2*kappa*n))*erf(U*sqrt(kappa*n/2)), (n, 1, oo))")
 @equation(
     "X3d",
     "Total by the gap, linear closure",
@@ -202,6 +209,7 @@ def linear_total_by_gap(total_by_gap: sp.Eq, linear_retrieval_by_gap: sp.Eq) -> 
     )
 
 
+@shown("sqrt(U_0**2 + 2/kappa*log(2*(1 - R_0)))")
 @equation(
     "X3e",
     "Gap at the onset, linear closure",
@@ -217,6 +225,7 @@ def linear_onset_gap(linear_retrieval_by_gap: sp.Eq) -> Iterator[Step]:
     yield "Solve for the gap", sp.Eq(U, sp.sqrt(in_missing.subs(missing_0, 1 - R_0)))
 
 
+@shown("sqrt(U_0**2 + 2/kappa*(2 - 1/(1 - R_0) + log((1 - R_0)/R_0)))")
 @equation(
     "X3f",
     "Gap at the onset, quadratic closure",
@@ -235,6 +244,7 @@ def quadratic_onset_gap(
     yield "Solve for the gap", sp.Eq(U, sp.sqrt(sp.expand(square).subs(level, half.rhs)))
 
 
+@shown("N**2/(N - 1)*K*(V - V_0)")
 @equation(
     "X3g",
     "Time while the margin is small",
@@ -249,6 +259,7 @@ def early_time(total_in_internal_time: sp.Eq, error_signal: sp.Eq) -> Iterator[S
     yield "The onset is at V of (X3d) for U of (X3e)", sp.Eq(t, slope * (V - V_0))
 
 
+@shown("V_0/K + 1/K*sqrt(pi/(2*kappa))*polylog(1/2, 1 - R_0)")
 @equation("X3h", "Plateau of S, linear closure", status=BEYOND, follows_from=(linear_total_by_gap,))
 def linear_plateau(linear_total_by_gap: sp.Eq) -> Iterator[Step]:
     surplus = linear_total_by_gap.rhs - U
@@ -271,6 +282,7 @@ def linear_plateau(linear_total_by_gap: sp.Eq) -> Iterator[Step]:
     yield "A polylogarithm of order 1/2", sp.Eq(S, sp.expand(lasting / K))
 
 
+@shown("-sqrt(-2/kappa*log(1 - R_0))")
 @equation(
     "X3i",
     "Basin of attraction, linear closure",
@@ -287,6 +299,7 @@ def linear_basin(linear_retrieval_by_gap: sp.Eq) -> Iterator[Step]:
     yield "Solve for the start", sp.Eq(U_0, -sp.sqrt(in_missing))
 
 
+@shown("LambertW(y_0*exp(y_0 - kappa*U_0**2/2))")
 @equation(
     "X3j",
     "No basin, quadratic closure",
@@ -301,6 +314,7 @@ def quadratic_minimum(quadratic_retrieval_by_gap: sp.Eq) -> Iterator[Step]:
     )
 
 
+@shown("t_0 + N*K*Q + K*exp((N*Q - C)/(N - 1))")
 @equation(
     "X3k",
     "Late law",
@@ -342,6 +356,14 @@ def solved(
 
     sizes: values of N, K, T and the closure's rate.  start: values of R, Q, S and C.
     """
+    return _solved(growth, tuple(sizes.items()), tuple(start.items()), end, steps)
+
+
+@cache
+def _solved(
+    growth: tuple[sp.Eq, ...], sizes_items: tuple, start_items: tuple, end: float, steps: int
+) -> list[dict]:
+    sizes, start = dict(sizes_items), dict(start_items)
     names, h = (R, Q, S), end / steps
     rates = [sp.lambdify((*names, g), eq.rhs.subs(sizes), modules="math") for eq in growth]
 

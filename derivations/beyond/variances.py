@@ -30,7 +30,7 @@ from derivations.beyond.matrices import (
     v,
 )
 from derivations.beyond.solution import U_0, V_0
-from derivations.equation import Kind, Status, Step, check, equation, require
+from derivations.equation import Kind, Status, Step, check, equation, require, shown
 from derivations.models.enumeration import small_model
 from derivations.models.sampling import agreement
 from derivations.models.sums import (
@@ -70,6 +70,7 @@ is_right = delta(j, i - T)
 # --- u and v from the order parameters -----------------------------------------------------------
 
 
+@shown("N/(N - 1)*(U - U_0)")
 @equation(
     "X6c",
     "Retrieval part by the gap",
@@ -82,6 +83,7 @@ def retrieval_part(gap_by_retrieval_part: sp.Eq, overlap_at_mean: sp.Eq) -> Iter
     yield "Solve", sp.Eq(u, sp.factor(sp.solve(averaged, u)[0]))
 
 
+@shown("N/(N - 1)*(V - V_0)")
 @equation(
     "X6d",
     "Heuristic by the total",
@@ -94,6 +96,7 @@ def heuristic(total_by_heuristic: sp.Eq, overlap_at_mean: sp.Eq) -> Iterator[Ste
     yield "Solve", sp.Eq(v, sp.factor(sp.solve(averaged, v)[0]))
 
 
+@shown("W0[k, n, m] + u*(P[k, n, m] - barP[n, m]) + v*(barP[n, m] - 1/N)")
 @equation(
     "X6",
     "Matrices along the flow",
@@ -112,6 +115,7 @@ def micro_form(logic_update: sp.Eq, micro_solution: sp.Eq, heuristic_rate: sp.Eq
 # --- moments of the head output, given the right action ------------------------------------------
 
 
+@shown("R*KroneckerDelta(k, k_c) + (1 - R)/K")
 @equation("X6e", "Mean head output", status=BEYOND, follows_from=(head_output, values, row_sum))
 def mean_head_output(head_output: sp.Eq, values: sp.Eq, row_sum: sp.Eq) -> Iterator[Step]:
     chosen = values.rhs.args[0][0]  # 1 if action k stands at j
@@ -136,6 +140,10 @@ def mean_of_choice(chosen: sp.Expr) -> sp.Expr:
     return is_right * chosen.xreplace({a[j]: right_action}) + (1 - is_right) * elsewhere
 
 
+@shown(
+    "(R*KroneckerDelta(k, k_c) + (1 - R)/K)*(R*KroneckerDelta(l, k_c) + (1 - R)/K) "
+    "+ I_2/K*(KroneckerDelta(k, l) - 1/K)"
+)
 @equation(
     "X6f",
     "Second moment of the head output",
@@ -159,6 +167,7 @@ def second_moment_of_head(mean_head_output: sp.Eq, values: sp.Eq) -> Iterator[St
     yield "Add the product of the means", sp.Eq(mean_zz[k, l], independent + spread)
 
 
+@shown("(1 - R)**2/(T - 1)")
 @equation("X6g", "Squared attention on the others", status=BEYOND, follows_from=(row_sum,))
 def squared_attention(row_sum: sp.Eq) -> Iterator[Step]:
     each = (row_sum.rhs - R) / (T - 1)
@@ -172,6 +181,10 @@ def squared_attention(row_sum: sp.Eq) -> Iterator[Step]:
 # --- the logit and its variance ------------------------------------------------------------------
 
 
+@shown(
+    "Sum(W0[k, n, m_0]*z[i, k], (k, 1, K)) + Sum((u*z[i, k] + (v - u)/K)"
+    "*P[k, n, m_0], (k, 1, K)) - v/N"
+)
 @equation(
     "X6h", "Logit along the flow", status=BEYOND, follows_from=(logits, micro_form, values, row_sum)
 )
@@ -204,6 +217,11 @@ def weight_of(entry: sp.Indexed, logit: sp.Expr) -> sp.Expr:
     return sp.expand(whole)
 
 
+@shown(
+    "sigma_W2*(1/K + (1 - 1/K)*(R**2 + I_2)) + (K - 1)*(N - 1)/(N*K)**2*((v - u)**2 + 2*(1 "
+    "- R)*u*(v - u) + (1 - R)**2*u**2) + (K - 1)/(N*K)**2*I_2*u**2*((N - 1)*(K - 1) + (N*h "
+    "- 1)**2)"
+)
 @equation(
     "X6i",
     "Variance of a logit",
@@ -248,6 +266,10 @@ def ordered(total: sp.Expr) -> sp.Expr:
     return sp.collect(by_part, [sigma_W2, u, lead], sp.factor).subs(lead, v - u)
 
 
+@shown(
+    "sigma_W2*(1/K + (1 - 1/K)*(R**2 + (1 - R)**2/(T - 1))) + (K - 1)*(N - 1)/(N*K)**2*((v "
+    "- u)**2 + 2*(1 - R)*u*(v - u) + (1 + (N + K - 2)/(T - 1))*(1 - R)**2*u**2)"
+)
 @equation(
     "X6a",
     "Variance of the right logit",
@@ -259,6 +281,10 @@ def variance_right(variance: sp.Eq, squared_attention: sp.Eq) -> Iterator[Step]:
     yield from exchangeable_variance(variance, squared_attention, sigma_c, 1)
 
 
+@shown(
+    "sigma_W2*(1/K + (1 - 1/K)*(R**2 + (1 - R)**2/(T - 1))) + (K - 1)*(N - 1)/(N*K)**2*((v "
+    "- u)**2 + 2*(1 - R)*u*(v - u) + (1 + (K - 1 + 1/(N - 1))/(T - 1))*(1 - R)**2*u**2)"
+)
 @equation(
     "X6b",
     "Variance of another logit",

@@ -1,1 +1,1 @@
-"""Statements as code and as formulas to read: NumPy, JavaScript, LaTeX."""
+"""Formulas in other languages: NumPy and JavaScript to compute, LaTeX and a terminal to read."""

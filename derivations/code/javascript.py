@@ -8,83 +8,93 @@ from typing import Any
 
 import sympy as sp
 from latex2mathml.converter import convert
-from sympy.printing.jscode import JavascriptCodePrinter
+from sympy.core.function import Application
 
+from derivations.code.infix import ATOM, LOOSE, Infix
 from derivations.code.latex import latex
-from derivations.code.numpy import NAMES, Written
+from derivations.code.written import Written
 from derivations.equation import Equation
+from derivations.form import fractions
 
-# what the page needs; see meanfield/explorer/solver.js, which calls these
+# what the page needs; see meanfield/explore/solver.js, which calls these
 NEEDED = (
-    "margin", "loss", "form_factor", "linear_rate", "quadratic_rate", "rhs_linear",
-    "rhs_quadratic", "kappa", "early_time", "onset_gap_linear", "onset_gap_quadratic",
-    "log_any_above", "log_right_below", "rollout_error", "retrieval_part", "heuristic_part",
-    "logit_variances",
+    "nominal_retrieval", "power_frequency", "uniform_variance", "mean_overlap", "margin", "loss",
+    "form_factor", "closure_rate_linear", "closure_rate_quadratic", "driven_rates",
+    "growth_linear", "growth_quadratic", "rate_constant", "total", "early_time", "onset_gap_linear",
+    "onset_gap_quadratic", "log_any_above", "log_right_below", "rollout_error", "retrieval_part",
+    "heuristic_part", "logit_variances",
 )  # fmt: skip
 # beside the curves
 SHOWN = ("15a", "71a", "15d", "71b", "15b", "15c", "12b", "43", "14", "70b", "17", "18")
-OWN = ("expit", "log_expit", "log_ndtr", "logaddexp", "rint")  # of special.js
-MATH = {name: name for name in ("log1p", "expm1", "log", "exp", "sin", "cos")} | {"Abs": "abs"}
 
 HEADER = """// The theory as numbers. Written by python -m derivations.generate: do not edit.
 // The same equations, from the same statements, as meanfield/generated.py.
 """
 
 
-class Printer(JavascriptCodePrinter):
-    """JavaScript with the names of the generated NumPy code."""
+class JavaScript(Infix):
+    """JavaScript: Math.sqrt, and expit, ... of special.js."""
 
-    def __init__(self) -> None:
-        """Write functions of special.js by their own names."""
-        super().__init__({"allow_unknown_functions": True})
-
-    def _print_Symbol(self, expr: sp.Symbol) -> str:
-        return NAMES.get(expr, expr.name)
-
-    def _print_Function(self, expr: sp.Function) -> str:
-        name, arguments = expr.func.__name__, [self._print(each) for each in expr.args]
-        if name == "where":  # only the branch that is asked for is evaluated
-            condition, true, false = arguments
-            return f"(({condition}) ? ({true}) : ({false}))"
-        if name not in (*OWN, *MATH):
-            raise ValueError(f"no JavaScript is known for {name}")
-        prefix = "Math." if name in MATH else ""
-        name = MATH.get(name, name)
-        return f"{prefix}{name}({', '.join(arguments)})"
-
-    _print_Abs = _print_log = _print_exp = _print_sin = _print_cos = _print_expm1 = _print_log1p = (
-        _print_Function
+    functions = (
+        {name: name for name in ("expit", "log_expit", "log_ndtr", "logaddexp", "rint")}
+        | {name: f"Math.{name}" for name in ("sqrt", "log1p", "expm1", "log", "exp", "sin", "cos")}
+        | {"Abs": "Math.abs"}
     )
+    constants: Mapping[sp.Expr, str] = {sp.pi: "Math.PI", sp.E: "Math.E"}
+    language = "JavaScript"
+
+    def function(self, expr: Application) -> tuple[str, int]:
+        """A function; of ``where`` only the branch that is asked for is evaluated."""
+        name = expr.func.__name__
+        if name == "where":
+            condition, true, false = map(self, expr.args)
+            return f"{condition} ? {true} : {false}", LOOSE
+        if name == "everywhere":
+            return self.written(expr.args[0])
+        if name == "over_planes":
+            (summand,) = expr.args
+            (array,) = map(self.name, summand.free_symbols)
+            return f"{array}.reduce((sum, {array}) => sum + {self(summand)}, 0)", ATOM
+        return super().function(expr)
+
+    def negative(self, size: sp.Expr) -> str:
+        """A minus in front; no power may follow it without a bracket."""
+        text = super().negative(size)
+        first = next((above[0] for above, _ in fractions(size) if above), size)
+        bare = isinstance(first, sp.Pow) and first.exp != sp.S.Half and not text.startswith("-(")
+        return f"-({text[1:]})" if bare else text
 
 
-def code(expr: Any) -> str:
-    """``expr`` as JavaScript; tuples become arrays."""
+def value(expr: Any, write: JavaScript) -> str:
+    """An expression as JavaScript; tuples become arrays."""
     if isinstance(expr, tuple):
-        return f"[{', '.join(map(code, expr))}]"
-    return str(Printer().doprint(expr))
+        return f"[{', '.join(value(each, write) for each in expr)}]"
+    return write(expr)
 
 
-def function(written: Written) -> str:
+def function(written: Written, names: Mapping[sp.Symbol, str] | None = None) -> str:
     """One generated function."""
-    names = ", ".join(NAMES.get(symbol, symbol.name) for symbol in written.arguments)
+    write = JavaScript(names or {})
     given, body = set(written.arguments), []
     for left, right in written.lines:
-        name = NAMES.get(left, left.name)
-        body.append(f"{'' if left in given else 'const '}{name} = {code(right)};")
+        body.append(
+            f"{'' if left in given else 'const '}{write.name(left)} = {value(right, write)};"
+        )
         given.add(left)
-    body.append(f"return {code(written.returns)};")
+    body.append(f"return {value(written.returns, write)};")
     numbers = ", ".join(f"({source.number})" for source in written.sources)
+    called = ", ".join(map(write.name, written.arguments))
     return (
-        f"// {written.says} {numbers}\nfunction {written.name}({names}) {{\n"
+        f"// {written.says} {numbers}\nfunction {written.name}({called}) {{\n"
         + textwrap.indent("\n".join(body), "  ")
         + "\n}\n"
     )
 
 
-def module(functions: Iterable[Written]) -> str:
+def module(functions: Iterable[Written], names: Mapping[sp.Symbol, str]) -> str:
     """All functions the page needs."""
     known = {written.name: written for written in functions}
-    return HEADER + "\n" + "\n".join(function(known[name]) for name in NEEDED)
+    return HEADER + "\n" + "\n".join(function(known[name], names) for name in NEEDED)
 
 
 def formulas(equations: Mapping[str, Equation]) -> str:
@@ -92,7 +102,7 @@ def formulas(equations: Mapping[str, Equation]) -> str:
     items = []
     for number in SHOWN:
         equation = equations[number]
-        mathml = convert(latex(equation.statement), display="block")
+        mathml = convert(latex(equation.form, held=bool(equation.shown)), display="block")
         caption = f"<figcaption>{equation.title} ({number})</figcaption>"
         items.append(f"<figure>{caption}{mathml}</figure>")
     return "\n".join(items) + "\n"

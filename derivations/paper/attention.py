@@ -12,7 +12,16 @@ from dataclasses import replace
 import sympy as sp
 from sympy.simplify.fu import TR8
 
-from derivations.equation import Kind, Status, Step, check, equation, require, tested_with_torch
+from derivations.equation import (
+    Kind,
+    Status,
+    Step,
+    check,
+    equation,
+    require,
+    shown,
+    tested_with_torch,
+)
 from derivations.models.rotary_head import (
     STEP,
     Head,
@@ -102,14 +111,43 @@ def rope() -> Iterator[Step]:
     )
 
 
+@shown("b**(-2*r/d)")
 @equation(
     "5b",
     "RoPE frequencies",
     status=Status.DEFINITION,
-    note="The power law; the paper's alternative is a linear grid. Nothing below depends on it.",
+    note="The power law; the paper's alternative is the linear grid (5f). Nothing below depends on "
+    "the law.",
 )
 def frequencies() -> Iterator[Step]:
     yield "From 1 down to nearly 1/b", sp.Eq(omega[r], rope_base ** (-2 * r / d))
+
+
+@shown("1 - (1 - 1/b)*(2*r/d)")
+@equation("5f", "RoPE frequencies on a linear grid", status=Status.DEFINITION)
+def linear_frequencies() -> Iterator[Step]:
+    share = r / (d / 2)
+    yield "Plane r of d/2 has gone this share of the way", share
+    yield (
+        "From 1 down to nearly 1/b in even steps",
+        sp.Eq(omega[r], 1 - (1 - 1 / rope_base) * share),
+    )
+
+
+@check(
+    frequencies,
+    linear_frequencies,
+    kind=Kind.IDENTITY,
+    says="from 1 to 1/b at r = d/2, by a constant ratio or by a constant difference",
+)
+def grids_of_frequencies(power: sp.Eq, linear: sp.Eq) -> str:
+    for law in (power.rhs, linear.rhs):
+        ends = [sp.simplify(law.subs(r, end)) for end in (0, d / 2)]
+        require(ends == [1, 1 / rope_base], f"{law} runs from {ends[0]} to {ends[1]}")
+    ratio = sp.simplify(power.rhs.subs(r, r + 1) / power.rhs)
+    difference = sp.simplify(linear.rhs.subs(r, r + 1) - linear.rhs)
+    require(not ratio.has(r) and not difference.has(r), "the steps are not even")
+    return "ends exact, steps even"
 
 
 @equation("4d", "Attention logit", status=Status.DEFINITION)
@@ -191,6 +229,7 @@ def teacher_lead(teacher_attention_logit: sp.Eq) -> Iterator[Step]:
 # --- gradient of R -------------------------------------------------------------------------------
 
 
+@shown("A[i, j]*KroneckerDelta(i, i_prime)*(KroneckerDelta(j, l) - A[i, l])")
 @equation("67", "Softmax derivative", follows_from=(attention,))
 def softmax_slope(attention: sp.Eq) -> Iterator[Step]:
     normaliser = sp.Sum(sp.exp(u[i, l]), (l, 1, T))
@@ -213,6 +252,7 @@ def contract_each_sum(expr: sp.Expr) -> sp.Expr:
     return expr.xreplace({total: contract(total) for total in expr.atoms(sp.Sum)})
 
 
+@shown("1/T*A[i, i - T]*(KroneckerDelta(j, i - T) - A[i, j])")
 @equation("68", "Retrieval by attention logit", follows_from=(retrieval, softmax_slope))
 def retrieval_slope(retrieval: sp.Eq, softmax_slope: sp.Eq) -> Iterator[Step]:
     column = sp.Symbol("j'", integer=True, positive=True)
@@ -223,6 +263,10 @@ def retrieval_slope(retrieval: sp.Eq, softmax_slope: sp.Eq) -> Iterator[Step]:
     yield "One row is left", sp.Eq(sp.Derivative(R, u[i, j]), sp.factor(contract(by_row)))
 
 
+@shown(
+    "1/T*Sum(A[i, i - T]*(nabla_u[i, i - T] - Sum(A[i, j]*nabla_u[i, j], (j, 1, T))), (i, T "
+    "+ 1, 2*T))"
+)
 @equation("62", "Gradient of the retrieval", follows_from=(retrieval_slope,))
 def retrieval_gradient(retrieval_slope: sp.Eq) -> Iterator[Step]:
     chain = sp.Sum(retrieval_slope.rhs * grad_u[i, j], (j, 1, T), PREDICTORS)
@@ -281,6 +325,10 @@ def weight_step() -> Iterator[Step]:
     yield "Downhill on the mean-field loss", sp.Eq(weight_change, -eta * sp.Derivative(L, weight))
 
 
+@shown(
+    "Sum(-Derivative(L, q[r])*Derivative(R, q[r]) - Derivative(L, k[r])"
+    "*Derivative(R, k[r]), (r, 0, d - 1))"
+)
 @equation("60", "Retrieval under gradient flow", follows_from=(weight_step,))
 def retrieval_flow(weight_step: sp.Eq) -> Iterator[Step]:
     def chain_rule(entries: Iterable[sp.Expr]) -> sp.Expr:
@@ -301,6 +349,7 @@ def retrieval_flow(weight_step: sp.Eq) -> Iterator[Step]:
     yield "Every entry adds its own", sp.Eq(R_dot, sp.Sum(summand, ENTRIES))
 
 
+@shown("-Derivative(L, R)*Sum(Derivative(R, q[r])**2 + Derivative(R, k[r])**2, (r, 0, d - 1))")
 @equation(
     "61",
     "Retrieval driven by the loss",
@@ -337,12 +386,14 @@ def weight_flow(weight_step: sp.Eq) -> Iterator[Step]:
     yield "With the drive F = -dL/dR", sp.Eq(weight_dot, velocity.subs(named))
 
 
+@shown("Sum(Derivative(R, q[r])**2 + Derivative(R, k[r])**2, (r, 0, d - 1))")
 @equation("63", "Attention gradient G", status=Status.DEFINITION)
 def attention_gradient() -> Iterator[Step]:
     squares = sum(sp.Derivative(R, vector[r]) ** 2 for vector in (query, key))
     yield "Squared length of the gradient of R in all weights", sp.Eq(G, sp.Sum(squares, ENTRIES))
 
 
+@shown("g*(N/(N - 1))*((K - 1)/K)*(Q - S)*G")
 @equation(
     "64", "Retrieval dynamics", follows_from=(retrieval_drive, attention_gradient, attention_drive)
 )
@@ -377,6 +428,10 @@ def _acting_on(
     return turn.applyfunc(lambda entry: insert_logit_slope(retrieval_gradient, entry))
 
 
+@shown(
+    "1/d*Sum((q[r]**2 + q[r + d/2]**2 + k[r]**2 + k[r + d/2]**2)*(Mcos[r]**2 "
+    "+ Msin[r]**2), (r, 0, d/2 - 1))"
+)
 @equation(
     "69",
     "G as a quadratic form",
@@ -490,8 +545,8 @@ def teacher_realised(teacher_attention_logit: sp.Eq, teacher_lead: sp.Eq) -> str
                 ahead = logit_at(row, row - head.T)(teacher) - measured
                 lead = numbers(teacher_lead.rhs, sizes, weights_of(teacher))
                 worst = max(worst, close(lead, ahead, "lead"))
-        large = {name: tuple(5 * x for x in getattr(teacher, name)) for name in ("q", "k")}
-        missed = max(missed, float(1 - replace(teacher, **large).retrieval()))
+        q, k = (tuple(5 * x for x in weights) for weights in (teacher.q, teacher.k))
+        missed = max(missed, float(1 - replace(teacher, q=q, k=k).retrieval()))
     require(missed < 1e-4, f"R comes to 1 - {missed} only")
     return f"largest deviation {sp.N(worst, 1)}; weights 5 times as large: 1 - R < {missed:.0e}"
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 import sympy as sp
 
-from derivations.equation import Kind, Status, Step, check, equation, require
+from derivations.equation import Kind, Status, Step, check, equation, require, shown
 from derivations.models.rotary_head import (
     Head,
     Real,
@@ -75,6 +75,7 @@ _NAMED_SUMS = {
 }
 
 
+@shown("1 - (1/T*Sum(cos(omega[r]*j), (j, 1, T)))**2 - (1/T*Sum(sin(omega[r]*j), (j, 1, T)))**2")
 @equation(
     "14a",
     "Form factor",
@@ -90,6 +91,7 @@ def form_factor() -> Iterator[Step]:
     yield "What it lacks to 1", sp.Eq(phi[r], 1 - length)
 
 
+@shown("1 - (sin(T*omega[r]/2)/(T*sin(omega[r]/2)))**2")
 @equation("14b", "Form factor, closed", follows_from=(form_factor,))
 def form_factor_closed(form_factor: sp.Eq) -> Iterator[Step]:
     z = sp.Symbol("z")
@@ -123,6 +125,7 @@ def in_half_angle(expr: sp.Expr) -> sp.Expr:
     return sp.factor(expr.replace(sp.cos, lambda angle: squared_sine.subs(half, angle / 2)))
 
 
+@shown("4/T**2*Sum((T - m)*sin(m*omega[r]/2)**2, (m, 1, T - 1))")
 @equation(
     "14c",
     "Form factor, a positive sum",
@@ -183,6 +186,7 @@ def form_factor_series(order: int) -> sp.Expr:
 # --- the exchangeable ansatz ---------------------------------------------------------------------
 
 
+@shown("R*KroneckerDelta(j, i - T) + (1 - R)/(T - 1)*(1 - KroneckerDelta(j, i - T))")
 @equation("70a", "Exchangeable ansatz", status=CLOSURE, follows_from=(row_sum,))
 def exchangeable_ansatz(row_sum: sp.Eq) -> Iterator[Step]:
     rest = sp.Symbol("rest")
@@ -237,6 +241,10 @@ def _by_resultant(term: sp.Expr) -> sp.Expr:
     return sp.expand(term)
 
 
+@shown(
+    "(T/(T - 1))**2*(R**2*(1 - R)**2/d)*Sum(phi[r]**2*(q[r]**2 + q[r + d/2]**2 + k[r]**2 "
+    "+ k[r + d/2]**2), (r, 0, d/2 - 1))"
+)
 @equation("70", "G under the ansatz", follows_from=(quadratic_form, matrix_M_ansatz))
 def gradient_ansatz(quadratic_form: sp.Eq, matrix_M_ansatz: sp.Eq) -> Iterator[Step]:
     yield (
@@ -318,6 +326,7 @@ def mean_by_linearity(expr: sp.Expr, random: sp.IndexedBase) -> sp.Expr:
     return constant * expectation(drawn)
 
 
+@shown("4*sigma2/d*Sum(Mcos[r]**2 + Msin[r]**2, (r, 0, d/2 - 1))")
 @equation("73a", "Mean of G", follows_from=(quadratic_form, mean_quadratic_form, start_of_weights))
 def mean_gradient(
     quadratic_form: sp.Eq, mean_quadratic_form: sp.Eq, start_of_weights: sp.Eq
@@ -349,6 +358,7 @@ def mean_gradient(
     )
 
 
+@shown("4*sigma2/(d*T**2)*Sum(phi[r]**2, (r, 0, d/2 - 1))")
 @equation("73", "G at initialisation", follows_from=(mean_gradient, matrix_M_ansatz))
 def initial_gradient(mean_gradient: sp.Eq, matrix_M_ansatz: sp.Eq) -> Iterator[Step]:
     under_ansatz = in_planes(mean_gradient.rhs, matrix_M_ansatz)
@@ -493,6 +503,7 @@ def gradient_at_end(
 # --- the closures --------------------------------------------------------------------------------
 
 
+@shown("4*sigma2/d*(T/(T - 1))**2*Sum(phi[r]**2, (r, 0, d/2 - 1))")
 @equation("70b", "Rate of the quadratic closure", follows_from=(mean_gradient, matrix_M_ansatz))
 def quadratic_rate(mean_gradient: sp.Eq, matrix_M_ansatz: sp.Eq) -> Iterator[Step]:
     under_ansatz = in_planes(mean_gradient.rhs, matrix_M_ansatz)
@@ -502,6 +513,7 @@ def quadratic_rate(mean_gradient: sp.Eq, matrix_M_ansatz: sp.Eq) -> Iterator[Ste
     yield "The rate is the factor in front", sp.Eq(g0, constant)
 
 
+@shown("g_0*R**2*(1 - R)**2")
 @equation(
     "71b",
     "Quadratic closure",
@@ -531,6 +543,7 @@ def quadratic_closure(
     )
 
 
+@shown("gamma*R*(1 - R)")
 @equation(
     "71a",
     "Linear closure",
@@ -548,6 +561,7 @@ def linear_closure() -> Iterator[Step]:
     )
 
 
+@shown("T**2/(T - 1)*Gamma_0")
 @equation(
     "71", "Rate of the linear closure, matched", status=CLOSURE, follows_from=(linear_closure,)
 )
@@ -557,6 +571,7 @@ def matched_rate(linear_closure: sp.Eq) -> Iterator[Step]:
     yield "Solve for the rate", sp.Eq(gamma, sp.solve(at_start - Gamma_0, gamma)[0])
 
 
+@shown("4*sigma2/(d*(T - 1))*Sum(phi[r]**2, (r, 0, d/2 - 1))")
 @equation("14", "Rate of the linear closure", follows_from=(matched_rate, initial_gradient))
 def linear_rate(matched_rate: sp.Eq, initial_gradient: sp.Eq) -> Iterator[Step]:
     yield "Insert (73)", sp.Eq(gamma, matched_rate.rhs.subs(Gamma_0, initial_gradient.rhs))

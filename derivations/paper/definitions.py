@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import sympy as sp
 
-from derivations.equation import Kind, Status, Step, check, equation, require
+from derivations.equation import Kind, Status, Step, check, equation, require, shown
 from derivations.models.enumeration import small_models
 from derivations.models.sums import contract, j_prime, over, trace_product
 from derivations.symbols import (
@@ -48,6 +48,8 @@ token = sp.Function("x")  # x(p): the token at position p = 1..2T+1
 query, key = sp.Function("q"), sp.Function("k")  # q(p), k(p): query and key at position p
 embedding = sp.Function("e")  # e(p): embedding of the token at p
 W_Q, W_K = sp.Symbol("W_Q"), sp.Symbol("W_K")
+half_width = sp.Symbol("w_init", positive=True)  # of the interval of a uniform start
+start_variance = sp.Symbol("v_0", positive=True)  # of an entry drawn from it
 true_loss = sp.Symbol(r"\mathcal{L}")
 expectation = sp.Function(r"\mathbb{E}")  # over the actions and the initial state, all uniform
 logsumexp = sp.log(sp.Sum(sp.exp(y[i, n]), (n, 1, N)))
@@ -159,6 +161,27 @@ def queries_and_keys() -> Iterator[Step]:
         "A query is linear in the embedding; fixed at 1 it is one learnable vector of d entries",
         sp.Eq(query(p), W_Q * embedding(p), evaluate=False),
     )
+
+
+@shown("w_init**2/3")
+@equation("3b", "Variance of a uniform start")
+def uniform_variance() -> Iterator[Step]:
+    entry = sp.Symbol("x", real=True)
+    density = 1 / (2 * half_width)
+    yield "An entry is drawn uniformly from -w_init to w_init: the density", density
+    square = sp.Integral(density * entry**2, (entry, -half_width, half_width))
+    yield "Its mean is 0; the mean of its square", sp.Eq(start_variance, square)
+    yield "Integrate", sp.Eq(start_variance, square.doit())
+
+
+@check(uniform_variance, kind=Kind.IDENTITY, says="n entries evenly spaced, then n to infinity")
+def evenly_spaced_entries(uniform_variance: sp.Eq) -> str:
+    count, place = sp.symbols("n q", integer=True, positive=True)
+    entry = half_width * (2 * place - 1 - count) / count
+    mean_square = sp.summation(sp.expand(entry**2), (place, 1, count)) / count
+    exact = sp.limit(sp.simplify(mean_square), count, sp.oo)
+    require(sp.simplify(uniform_variance.rhs - exact) == 0, f"{exact} in the limit")
+    return "residual 0"
 
 
 @equation("27", "Value vectors", status=DEFINITION)

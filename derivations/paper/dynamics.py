@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import sympy as sp
 
-from derivations.equation import Kind, Status, Step, check, equation, require
+from derivations.equation import Kind, Status, Step, check, equation, require, shown
 from derivations.paper.attention import retrieval_growth
 from derivations.paper.attention_closures import linear_closure, quadratic_closure
 from derivations.paper.logic import (
@@ -40,6 +40,7 @@ gap, total = Q - S, Q + (K - 1) * S
 # --- the closed dynamics -------------------------------------------------------------------------
 
 
+@shown("g*(N/(N - 1))*((K - 1)/K)*(Q - S)*gamma*R*(1 - R)")
 @equation("15a", "Growth of R", follows_from=(retrieval_growth, linear_closure))
 def linear_growth(retrieval_growth: sp.Eq, linear_closure: sp.Eq) -> Iterator[Step]:
     yield (
@@ -48,6 +49,7 @@ def linear_growth(retrieval_growth: sp.Eq, linear_closure: sp.Eq) -> Iterator[St
     )
 
 
+@shown("g*(N/(N - 1))*((K - 1)/K)*(Q - S)*g_0*R**2*(1 - R)**2")
 @equation(
     "15d",
     "Growth of R, quadratic closure",
@@ -60,11 +62,13 @@ def quadratic_growth(retrieval_growth: sp.Eq, quadratic_closure: sp.Eq) -> Itera
     )
 
 
+@shown("g/(N*K)*(R + (1 - R)/K)")
 @equation("15b", "Growth of Q", follows_from=(alignment_growth, weight_right))
 def alignment_dynamics(alignment_growth: sp.Eq, weight_right: sp.Eq) -> Iterator[Step]:
     yield "Insert (46) into (59a)", sp.Eq(Q_dot, alignment_growth.rhs.subs(alpha, weight_right.rhs))
 
 
+@shown("g/(N*K)*((1 - R)/K)")
 @equation("15c", "Growth of S", follows_from=(off_target_growth, weight_off_target))
 def off_target_dynamics(off_target_growth: sp.Eq, weight_off_target: sp.Eq) -> Iterator[Step]:
     yield (
@@ -73,6 +77,7 @@ def off_target_dynamics(off_target_growth: sp.Eq, weight_off_target: sp.Eq) -> I
     )
 
 
+@shown("g*(N/(N - 1))*((K - 1)/K)*(Q - S)*(G(R)/(R*(1 - R)))")
 @equation(
     "15f",
     "Growth of R for any closure, in its logit",
@@ -128,6 +133,7 @@ def total_in_internal_time(
     )
 
 
+@shown("N**2*((K - 1)/(N - 1))*U*G(R)")
 @equation("X1c", "Internal time: retrieval", status=BEYOND, follows_from=(retrieval_growth,))
 def retrieval_in_internal_time(retrieval_growth: sp.Eq) -> Iterator[Step]:
     growth = retrieval_growth.rhs * K * N / g
@@ -138,6 +144,7 @@ def retrieval_in_internal_time(retrieval_growth: sp.Eq) -> Iterator[Step]:
     )
 
 
+@shown("N**2*((K - 1)/(N - 1))*c")
 @equation(
     "X1d", "Rate constant of the gap", status=BEYOND, follows_from=(retrieval_in_internal_time,)
 )
@@ -149,6 +156,7 @@ def rate_constant(retrieval_in_internal_time: sp.Eq) -> Iterator[Step]:
     )
 
 
+@shown("V/K + (1 - 1/K)*R*U")
 @equation("X1e", "Mean right logit in U, V, R", status=BEYOND, follows_from=(mean_correct_logit,))
 def right_logit_in_gap(mean_correct_logit: sp.Eq) -> Iterator[Step]:
     overlaps = sp.solve([U - gap, V - total], [Q, S], dict=True)[0]

@@ -10,7 +10,16 @@ from functools import cache
 
 import sympy as sp
 
-from derivations.equation import Kind, Status, Step, check, equation, require, tested_with_torch
+from derivations.equation import (
+    Kind,
+    Status,
+    Step,
+    check,
+    equation,
+    require,
+    shown,
+    tested_with_torch,
+)
 from derivations.models.enumeration import SmallModel, small_model
 from derivations.models.sums import (
     contract,
@@ -57,6 +66,7 @@ mean_permutation = sp.IndexedBase(r"\bar{P}", real=True)  # mean of the K permut
 Q_change, S_change = sp.Symbol(r"\Delta Q", real=True), sp.Symbol(r"\Delta S", real=True)
 Q_dot, S_dot = sp.Symbol(r"\dot{Q}", real=True), sp.Symbol(r"\dot{S}", real=True)
 c_1, c_2 = sp.symbols("c_1 c_2", real=True)  # mean overlaps of the vocabulary (57), (58)
+least_c_2 = sp.Symbol(r"\min c_2", real=True)  # the least that K permutations of N states can have
 
 TIME_UNIT = (
     "Time is eta * epoch. The paper's unit is a reading: in units of NK eta epochs, the likeliest, "
@@ -106,6 +116,7 @@ def chain_rule(gradient_step: sp.Eq) -> Iterator[Step]:
     )
 
 
+@shown("(R + (1 - R)/K)*Derivative(Q, W[k, n, m]) + (1 - R)*(1 - 1/K)*Derivative(S, W[k, n, m])")
 @equation("44", "Slope of the right logit", follows_from=(mean_correct_logit,))
 def right_logit_slope(mean_correct_logit: sp.Eq) -> Iterator[Step]:
     yield (
@@ -133,6 +144,7 @@ def weight_off_target(right_logit_slope: sp.Eq, weight_right: sp.Eq) -> Iterator
     yield "Each", sp.Eq(beta, each)
 
 
+@shown("alpha*Derivative(Q, W[k, n, m]) + (K - 1)*beta*Derivative(S, W[k, n, m])")
 @equation(
     "45",
     "Slope of the right logit",
@@ -155,6 +167,7 @@ def alignment_slope(alignment: sp.Eq) -> Iterator[Step]:
     yield "Q is linear in W", sp.Eq(slope_in_entry(Q), derivative_in_entry(alignment.rhs))
 
 
+@shown("(K*barP[n, m] - P[k, n, m])/(N*K*(K - 1))")
 @equation("47b", "Slope of S", follows_from=(off_target,))
 def off_target_slope(off_target: sp.Eq) -> Iterator[Step]:
     slope = sp.collect(derivative_in_entry(expand_sums(off_target.rhs)), P[k, n, m])
@@ -163,6 +176,7 @@ def off_target_slope(off_target: sp.Eq) -> Iterator[Step]:
     yield "With the mean permutation matrix", sp.Eq(slope_in_entry(S), in_mean)
 
 
+@shown("1/(N*K)*(R*P[k, n, m] + (1 - R)*barP[n, m])")
 @equation(
     "48",
     "Slope of the right logit in W",
@@ -199,6 +213,7 @@ def right_logit_slope_in_permutations(
     )
 
 
+@shown("1/(N - 1)*(1/(N*K) - Derivative(y_c, W[k, n, m]))")
 @equation(
     "49",
     "Slope of the other logit",
@@ -213,6 +228,7 @@ def other_logit_slope(other_logit_by_sum: sp.Eq, sum_of_logits: sp.Eq) -> Iterat
     yield "Insert", sp.Eq(slope_in_entry(y_o), slope.xreplace({slope_in_entry(C): in_C}))
 
 
+@shown("eta*g*(Derivative(y_c, W[k, n, m]) - Derivative(y_o, W[k, n, m]))")
 @equation(
     "50",
     "Update by the logits' difference",
@@ -230,6 +246,7 @@ def update_by_difference(
     )
 
 
+@shown("eta*g/(N - 1)*(N*Derivative(y_c, W[k, n, m]) - 1/(N*K))")
 @equation("51", "Update by the right logit", follows_from=(update_by_difference, other_logit_slope))
 def update_by_right_logit(update_by_difference: sp.Eq, other_logit_slope: sp.Eq) -> Iterator[Step]:
     inserted = update_by_difference.rhs.xreplace({other_logit_slope.lhs: other_logit_slope.rhs})
@@ -241,6 +258,7 @@ def update_by_right_logit(update_by_difference: sp.Eq, other_logit_slope: sp.Eq)
     yield "Order", sp.Eq(update_by_difference.lhs, rate * ordered)
 
 
+@shown("eta*g/(K*(N - 1))*(R*P[k, n, m] + (1 - R)*barP[n, m] - 1/N)")
 @equation(
     "52",
     "Update of the logic matrices",
@@ -292,6 +310,7 @@ def permutation_sums(
     }
 
 
+@shown("1 + (K - 1)*c_2")
 @equation(
     "58b",
     "The two mean overlaps",
@@ -306,6 +325,30 @@ def overlap_relation(
     yield "A permutation matrix overlaps with itself N times", sp.Eq(c_2, sp.factor(inserted))
     solved = sp.solve(sp.Eq(c_2, inserted), c_1)[0]
     yield "Solve", sp.Eq(c_1, 1 + sp.factor(solved - 1))
+
+
+@shown("(K/N - 1)/(K - 1)")
+@equation(
+    "58d",
+    "Least mean overlap",
+    status=Status.BEYOND,
+    follows_from=(overlap_with_all, overlap_relation),
+    note="Reached where the K permutations take every state to every other equally often.",
+)
+def least_overlap(overlap_with_all: sp.Eq, overlap_relation: sp.Eq) -> Iterator[Step]:
+    count = sp.Symbol("k_{nm}", nonnegative=True)  # permutations that take m to n
+    pairs = over(P[k, m, n] * P[l, m, n], k, l, m, n)
+    per_square = contract(overlap_with_all.rhs) / contract(pairs)
+    yield (
+        "The sum over pairs adds up squares of how many permutations take m to n",
+        sp.Eq(c_1, per_square * sp.Sum(count**2, (m, 1, N), (n, 1, N))),
+    )
+    even = K * N / N**2
+    yield "These are K N in all, so their squares are least when all are equal, to", even
+    least = per_square * N**2 * even**2
+    yield "Then c_1 is", least
+    (solved,) = sp.solve(overlap_relation.rhs - least, c_2)
+    yield "By (58b)", sp.Eq(least_c_2, sp.factor(solved))
 
 
 @equation(
@@ -339,6 +382,7 @@ def alignment_change(alignment: sp.Eq) -> Iterator[Step]:
     yield "Q is linear in W and the teacher is fixed", sp.Eq(Q_change, change_of(alignment))
 
 
+@shown("eta*g/(K*(N - 1))*(R + (1 - R)*c_1/K - 1/N)")
 @equation(
     "54",
     "Change of Q by overlaps",
@@ -358,6 +402,7 @@ def off_target_change(off_target: sp.Eq) -> Iterator[Step]:
     yield "S is linear in W too", sp.Eq(S_change, change_of(off_target))
 
 
+@shown("eta*g/(K*(N - 1))*(R*c_2 + (1 - R)*c_1/K - 1/N)")
 @equation(
     "56",
     "Change of S by overlaps",
@@ -405,6 +450,7 @@ def tidy_rate(change: sp.Expr) -> sp.Expr:
 # --- averaged over vocabularies ------------------------------------------------------------------
 
 
+@shown("g/(N*K)*alpha")
 @equation(
     "59a",
     "Growth of Q",
@@ -422,6 +468,7 @@ def alignment_growth(
     yield from growth(change, overlap_relation, overlap_at_mean, Q_dot, weight_right)
 
 
+@shown("g/(N*K)*beta")
 @equation(
     "59b",
     "Growth of S",
@@ -654,6 +701,25 @@ def changes_by_enumeration(
             claimed = numbers(statement.rhs, given, arrays)
             require(claimed == expected, f"{statement.lhs}: {claimed} instead of {expected}")
     return "three (N, K, T), residual 0"
+
+
+@check(
+    least_overlap,
+    kind=Kind.ENUMERATION,
+    says="every vocabulary of K permutations: never below, reached where N divides K",
+)
+def least_over_vocabularies(least_overlap: sp.Eq) -> str:
+    for N0, K0 in ((2, 2), (2, 3), (2, 4), (3, 2), (3, 3), (3, 4), (3, 6)):
+        listed = list(itertools.permutations(range(N0)))
+        found = min(
+            Fraction(sum(sum(map(int.__eq__, *pair)) for pair in pairs), N0 * len(pairs))
+            for words in itertools.combinations_with_replacement(listed, K0)
+            for pairs in [list(itertools.combinations(words, 2))]
+        )
+        claimed = least_overlap.rhs.subs({N: N0, K: K0})
+        require(claimed <= found, f"{found} is below {claimed} at N = {N0}, K = {K0}")
+        require(K0 % N0 > 0 or claimed == found, f"not reached at N = {N0}, K = {K0}")
+    return "N = 2, 3, K = 2..6, residual 0"
 
 
 @check(

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import sympy as sp
 
-from derivations.equation import Kind, Status, Step, check, equation, require
+from derivations.equation import Kind, Status, Step, check, equation, require, shown
 from derivations.models.enumeration import Arrays, Entries, SmallModel, small_models
 from derivations.models.sums import (
     average_over_state,
@@ -261,6 +261,7 @@ def averaged_over_actions(averaged_over_state: sp.Eq, independent_actions: sp.Eq
     )
 
 
+@shown("S + (Q - S)/K + (1 - 1/K)*(Q - S)*A[i, i - T]")
 @equation(
     "34",
     "Right logit in Q and S",
@@ -282,6 +283,7 @@ def right_logit_in_overlaps(
     )
 
 
+@shown("(A[i, i - T] + (1 - A[i, i - T])/K)*Q + (1 - A[i, i - T])*(1 - 1/K)*S")
 @equation("35", "Right logit, ordered by Q and S", follows_from=(right_logit_in_overlaps,))
 def right_logit_ordered(right_logit_in_overlaps: sp.Eq) -> Iterator[Step]:
     yield (
@@ -298,6 +300,7 @@ def by_overlap(logit: sp.Expr, retrieval: sp.Expr) -> sp.Expr:
     return (retrieval + missed * share_Q) * Q + missed * share_S * S
 
 
+@shown("(R + (1 - R)/K)*Q + (1 - R)*(1 - 1/K)*S")
 @equation(
     "36",
     "Mean right logit",
@@ -315,6 +318,7 @@ def right_logit_in_R(right_logit_ordered: sp.Eq, retrieval: sp.Eq) -> Iterator[S
     yield "Collect Q and S", sp.Eq(y_c, by_overlap(in_R, R))
 
 
+@shown("(R + (1 - R)/K)*Q + (1 - R)*(1 - 1/K)*S")
 @equation("11", "Mean right logit", follows_from=(right_logit_in_R,))
 def mean_correct_logit(right_logit_in_R: sp.Eq) -> Iterator[Step]:
     yield "The main text quotes (36)", right_logit_in_R
@@ -498,6 +502,7 @@ def any_logit_without_attention(any_logit_averaged: sp.Eq, row_sum: sp.Eq) -> It
     yield "and sums to 1", sp.Eq(mean_logit[i, n], factored.xreplace({row_sum.lhs: row_sum.rhs}))
 
 
+@shown("1/(N*K)*Sum(W[k, m, n], (k, 1, K), (m, 1, N), (n, 1, N))")
 @equation(
     "40",
     "Sum of the mean logits",
@@ -544,6 +549,7 @@ def mean_other_logit(other_logit_by_sum: sp.Eq) -> Iterator[Step]:
     yield "The main text quotes (41)", other_logit_by_sum
 
 
+@shown("(N*y_c - C)/(N - 1)")
 @equation("12b", "Margin", follows_from=(mean_other_logit,))
 def margin(mean_other_logit: sp.Eq) -> Iterator[Step]:
     yield (

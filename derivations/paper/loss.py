@@ -9,7 +9,7 @@ from functools import cache
 
 import sympy as sp
 
-from derivations.equation import Kind, Status, Step, check, equation, require
+from derivations.equation import Kind, Status, Step, check, equation, require, shown
 from derivations.models.enumeration import SmallModel, small_model
 from derivations.models.rotary_head import STEP, Real, exact, mp
 from derivations.models.sums import contract, numbers
@@ -20,6 +20,7 @@ from derivations.symbols import C, Delta, F, K, L, N, Q, R, S, T, g, i, y, y_c, 
 p_right = sp.Symbol("p_c", positive=True)  # probability of the right state under mean logits
 
 
+@shown("log(1 + (N - 1)*exp(-Delta))")
 @equation(
     "10",
     "Mean-field loss",
@@ -48,6 +49,7 @@ def mean_field_loss(training_loss: sp.Eq) -> Iterator[Step]:
     yield "Take the right logit out of the logarithm", sp.Eq(L, sp.log(pulled_out))
 
 
+@shown("(N - 1)*exp(-Delta)/(1 + (N - 1)*exp(-Delta))")
 @equation("43", "Error signal", follows_from=(mean_field_loss,))
 def error_signal(mean_field_loss: sp.Eq) -> Iterator[Step]:
     loss = mean_field_loss.rhs.subs(Delta, y_c - y_o)
@@ -69,6 +71,7 @@ def error_slope(error_signal: sp.Eq) -> Iterator[Step]:
     yield "Logistic, as for any softmax", sp.Eq(sp.Derivative(g, Delta), -g * sp.factor(-in_g / g))
 
 
+@shown("g*(N/(N - 1))*((K - 1)/K)*(Q - S)")
 @equation(
     "61b",
     "Drive on attention",
@@ -109,9 +112,9 @@ def logits_off_means(model: SmallModel, strength: Real) -> list[tuple[int, list[
 
 def mean_logits(model: SmallModel) -> tuple[Fraction, Fraction]:
     """The right logit and the others, averaged over all words and positions."""
-    means = (model.mean_correct_logit, model.mean_other_logit)
-    right, other = (sum(map(mean, range(model.T))) / model.T for mean in means)
-    return right, other
+    steps, start = range(model.T), Fraction(0)
+    right = sum(map(model.mean_correct_logit, steps), start) / model.T
+    return right, sum(map(model.mean_other_logit, steps), start) / model.T
 
 
 def number(fraction: Fraction) -> Real:
@@ -119,6 +122,15 @@ def number(fraction: Fraction) -> Real:
     return mp.mpf(fraction.numerator) / fraction.denominator
 
 
+@cache
+def share_wrong(model: SmallModel, strength: Real) -> sp.Expr:
+    """Mean over all words of the probability of a wrong state."""
+    words = logits_off_means(model, strength)
+    shares = [1 - mp.exp(right) / sum(map(mp.exp, row)) for _, row, right in words]
+    return exact(sum(shares) / len(shares))
+
+
+@cache
 def loss_of_words(training_loss: sp.Eq, model: SmallModel, strength: Real) -> sp.Expr:
     """(7), its expectation a mean over all words."""
     (average,) = training_loss.rhs.atoms(expectation(0).func)
@@ -151,9 +163,7 @@ def loss_of_all_words(training_loss: sp.Eq, mean_field_loss: sp.Eq, error_signal
         losses, wrong = [], []
         for strength in (-STEP, 0, STEP):
             losses.append(loss_of_words(training_loss, model, strength))
-            words = logits_off_means(model, strength)
-            shares = [1 - mp.exp(one) / sum(map(mp.exp, row)) for _, row, one in words]
-            wrong.append(exact(sum(shares) / len(shares)))
+            wrong.append(share_wrong(model, strength))
         for measured, statement in ((losses, mean_field_loss), (wrong, error_signal)):
             slope = (measured[2] - measured[0]) / (2 * exact(STEP))
             gap = sp.N(statement.rhs.subs(at) - measured[1], 40)

@@ -8,12 +8,11 @@ import math
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from functools import cache
 
 import sympy as sp
 
 from derivations.beyond.solution import solved
-from derivations.equation import Kind, Status, Step, check, equation, require
+from derivations.equation import Kind, Status, Step, check, equation, require, shown
 from derivations.models.enumeration import small_model
 from derivations.models.sampling import agreement
 from derivations.models.sums import contract, l_prime, numbers
@@ -105,6 +104,7 @@ def start_of_overlap(
     yield "So", sp.Eq(start, sp.simplify(contract(blind).xreplace({weights: total})))
 
 
+@shown("1 - 1/N")
 @equation(
     "78c",
     "Error signal without a margin",
@@ -131,6 +131,7 @@ def plateau(start_of_retrieval: sp.Eq) -> Iterator[Step]:
     yield "R stays where it starts", start_of_retrieval
 
 
+@shown("Q_0 + (N - 1)/(N**2*K)*(1/T + (1 - 1/T)/K)*t")
 @equation(
     "78a",
     "Early growth of Q",
@@ -141,6 +142,7 @@ def early_alignment(growth: sp.Eq, guessing: sp.Eq, plateau: sp.Eq) -> Iterator[
     yield from early_overlap(growth, guessing, plateau, Q, Q_0)
 
 
+@shown("S_0 + (N - 1)/(N**2*K)*((1 - 1/T)/K)*t")
 @equation(
     "78b",
     "Early growth of S",
@@ -160,6 +162,7 @@ def early_overlap(
     yield "Integrate", sp.Eq(overlap, start + sp.factor(sp.integrate(rate, (t, 0, t))))
 
 
+@shown("(T**2 + K - 1)/(N*K**2*T**2)*t")
 @equation(
     "78e",
     "Early margin",
@@ -185,6 +188,7 @@ def early_margin(margin: sp.Eq, mean_correct_logit: sp.Eq, *early: sp.Eq) -> Ite
     yield "From equal overlaps C/N: it starts at 0", sp.Eq(Delta, sp.factor(from_start))
 
 
+@shown("(N - 1)/(N**2*K*T)*t")
 @equation(
     "79",
     "Early gap",
@@ -199,6 +203,7 @@ def early_gap(early_alignment: sp.Eq, early_off_target: sp.Eq) -> Iterator[Step]
     yield "From equal overlaps the gap grows linearly", sp.Eq(Q - S, gained)
 
 
+@shown("t/(N*K*T)")
 @equation(
     "79b",
     "Early gap, many states",
@@ -211,6 +216,7 @@ def early_gap_of_many(early_gap: sp.Eq) -> Iterator[Step]:
     yield "So", sp.Eq(early_gap.lhs, in_units / (N * K))
 
 
+@shown("N*K*sqrt(2*T/(gamma*(N - 1)*(K - 1)))")
 @equation(
     "81c",
     "Time scale of the onset",
@@ -225,6 +231,7 @@ def onset_time_scale(linear_growth: sp.Eq, early_gap: sp.Eq, guessing: sp.Eq) ->
     yield "Written as 2 t/tau^2", sp.Eq(tau, sp.sqrt(sp.factor(square)))
 
 
+@shown("2*t/tau**2*R")
 @equation(
     "80",
     "Onset, leading order in R",
@@ -242,6 +249,7 @@ def onset_growth(
     yield "In units of the time scale (81c)", sp.Eq(R_dot, ratio * R * t / tau**2)
 
 
+@shown("1/T*exp(t**2/tau**2)")
 @equation(
     "81",
     "Onset of attention learning",
@@ -256,6 +264,7 @@ def onset(onset_growth: sp.Eq, start: sp.Eq) -> Iterator[Step]:
     yield "A Gaussian rise", sp.Eq(R, sp.dsolve(flow, ics={retrieval(0): start.rhs}).rhs)
 
 
+@shown("1/(1 + (T - 1)*exp(-t**2/tau**2))")
 @equation(
     "81b",
     "Onset, saturation kept",
@@ -276,6 +285,7 @@ def logistic_onset(linear_growth: sp.Eq, onset_growth: sp.Eq, start: sp.Eq) -> I
     yield "Back from the logit", sp.Eq(R, sp.simplify(odds) / (1 + sp.simplify(odds)))
 
 
+@shown("1/T*exp(gamma*t**2/(2*N*K*T))")
 @equation(
     "81d",
     "Onset, many states and permutations",
@@ -357,14 +367,11 @@ def drawn_starts(attention_at_start: sp.Eq, start_of_retrieval: sp.Eq) -> str:
 DEFAULT = {N: 20, K: 20, T: 10, gamma: 0.0348689}  # the rate (14) at d = 64, base 10
 
 
-@cache
-def trained(sizes: tuple[tuple[sp.Symbol, float], ...], end: float, steps: int) -> list[dict]:
+def trained(sizes: dict, end: float, steps: int) -> list[dict]:
     """(15) solved by Runge-Kutta from R = 1/T, equal overlaps and no margin."""
     growth = linear_growth.statement, alignment_dynamics.statement, off_target_dynamics.statement
-    start = {R: 1 / dict(sizes)[T], **EQUAL}
-    return solved(
-        growth, dict(sizes), {**start, C: EQUAL[Q] * dict(sizes)[N]}, end=end, steps=steps
-    )
+    start = {R: 1 / sizes[T], **EQUAL, C: EQUAL[Q] * sizes[N]}
+    return solved(growth, sizes, start, end=end, steps=steps)
 
 
 EQUAL = {Q: 0.08, S: 0.08}
@@ -397,7 +404,7 @@ def early_training_by_flow(
     logistic: sp.Eq,
 ) -> str:
     short = {N: 5, K: 3, T: 4, gamma: 1}
-    start, here = (trained(tuple(short.items()), 1e-3, 10)[place] for place in (0, -1))
+    start, here = (trained(short, 1e-3, 10)[place] for place in (0, -1))
     at = {**short, Q_0: start[Q], S_0: start[S], t: here[t]}
     pairs = [
         (guess.rhs.subs(at), 1 - 1 / sum([1] * short[N])),
@@ -412,7 +419,7 @@ def early_training_by_flow(
     time_scale = scale.rhs.subs(long)
     require(time_scale > 0, f"tau = {time_scale}")
     end = 0.1 * float(time_scale)  # R has grown by 1 %
-    before, here, after = trained(tuple(long.items()), end, 200)[-3:]
+    before, here, after = trained(long, end, 200)[-3:]
     at = {**long, tau: time_scale, t: here[t], R: here[R]}
     pairs += [
         (growth.rhs.subs(at), (after[R] - before[R]) / (after[t] - before[t])),
@@ -427,7 +434,7 @@ def early_training_by_flow(
     return f"ten quantities, largest relative deviation {worst:.1e}"
 
 
-def margin_of(sizes: dict[sp.Symbol, float], point: dict[sp.Symbol, float]) -> float:
+def margin_of(sizes: dict, point: dict) -> float:
     """Lead of the mean right logit over the others, the overlaps having started as EQUAL."""
     weight = point[R] + (1 - point[R]) / sizes[K]
     right = weight * point[Q] + (1 - weight) * point[S]
@@ -482,7 +489,7 @@ def by_runge_kutta(
 def many_states(early_gap_of_many: sp.Eq, onset_of_many: sp.Eq) -> str:
     sizes = {N: 3 * 10**4, K: 10**4, T: 1000, gamma: 10**6}
     end = 0.1 * math.sqrt(2 * sizes[T] * sizes[N] * sizes[K] / sizes[gamma])
-    here = trained(tuple(sizes.items()), end, 200)[-1]
+    here = trained(sizes, end, 200)[-1]
     at = {**sizes, t: here[t]}
     in_units = (
         (early_gap_of_many.rhs * N * K, early_gap_of_many, here[Q] - here[S]),
@@ -523,7 +530,7 @@ def reach_of_early_laws(
         (DEFAULT | {T: 100, gamma: 0.00668698}, {rise: 0.026}),
     ):
         time_scale = float(scale.rhs.subs(sizes))
-        curve = trained(tuple(sizes.items()), 1.5 * time_scale, 300)
+        curve = trained(sizes, 1.5 * time_scale, 300)
         for statement, noted in laws.items():
             at = {**sizes, tau: time_scale, Q_0: EQUAL[Q], S_0: EQUAL[S]}
             claim = sp.lambdify(t, statement.rhs.subs(at), "math")

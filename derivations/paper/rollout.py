@@ -12,26 +12,16 @@ import mpmath
 import sympy as sp
 from sympy.codegen.cfunctions import expm1, log1p
 
-from derivations.equation import Kind, Status, Step, check, equation, require
+from derivations.equation import Kind, Status, Step, check, equation, require, shown
 from derivations.models.enumeration import SmallModel, small_models
 from derivations.models.sampling import agreement
 from derivations.models.sums import contract, over
 from derivations.paper.definitions import expectation, state
 from derivations.paper.logits import margin, mean_other_logit
-from derivations.symbols import Delta, N, T, m, n, step, y_c, y_o
+from derivations.symbols import Delta, N, Phi, T, m, n, step, y_c, y_o
 
 delta = sp.KroneckerDelta
 BEYOND, DEFINITION = Status.BEYOND, Status.DEFINITION
-
-
-class Phi(sp.Function):
-    """Distribution function of a standard normal variable, see (90b)."""
-
-    nargs = 1
-
-    def fdiff(self, argindex: int = 1) -> sp.Expr:
-        """Return the density, its derivative."""
-        return density(self.args[0], sp.Integer(0), sp.Integer(1))
 
 
 class Conditional(sp.Function):
@@ -135,6 +125,7 @@ def step_recovery() -> Iterator[Step]:
     yield "In short", sp.Eq(b_at[step], Conditional(right(step), wrong(step - 1)))
 
 
+@shown("a[t]*p[t - 1] + b[t]*(1 - p[t - 1])")
 @equation(
     "84",
     "Recursion in short",
@@ -207,6 +198,7 @@ def chance_recovery() -> Iterator[Step]:
     )
 
 
+@shown("(a - b)**T + b*((1 - (a - b)**T)/(1 - (a - b)))")
 @equation(
     "87",
     "Rollout accuracy, the same at every step",
@@ -234,6 +226,7 @@ def geometric_sum(solved_recursion: sp.Eq) -> Iterator[Step]:
     yield "With a and b", sp.Eq(rollout_right, summed.subs(retained, accuracy - recovery))
 
 
+@shown("1/N + (1 - 1/N)*((N*a - 1)/(N - 1))**T")
 @equation("18", "Rollout accuracy", follows_from=(geometric_sum, chance_recovery))
 def rollout_accuracy(geometric_sum: sp.Eq, chance_recovery: sp.Eq) -> Iterator[Step]:
     power = (accuracy - recovery) ** T
@@ -253,6 +246,7 @@ def rollout_accuracy(geometric_sum: sp.Eq, chance_recovery: sp.Eq) -> Iterator[S
     )
 
 
+@shown("(1 - 1/N)*(1 - (1 - N*e/(N - 1))**T)")
 @equation(
     "18b",
     "Rollout error",
@@ -297,6 +291,7 @@ def right_is_largest() -> Iterator[Step]:
     )
 
 
+@shown("Integral(exp(-(x - y_o)**2/(2*sigma_o**2))/(sqrt(2*pi)*sigma_o), (x, -oo, y))")
 @equation(
     "88b",
     "Distribution of another logit",
@@ -310,6 +305,7 @@ def other_distribution() -> Iterator[Step]:
     )
 
 
+@shown("exp(-(y - y_c)**2/(2*sigma_c**2))/(sqrt(2*pi)*sigma_c)")
 @equation(
     "88c",
     "Distribution of the right logit",
@@ -320,6 +316,9 @@ def right_distribution() -> Iterator[Step]:
     yield "Its density", sp.Eq(right_density(value), density(value, y_c, sigma_c))
 
 
+@shown(
+    "Integral(exp(-(y - y_c)**2/(2*sigma_c**2))/(sqrt(2*pi)*sigma_c)*F_o(y)**(N - 1), (y, -oo, oo))"
+)
 @equation(
     "89",
     "Condition on the right logit",
@@ -347,6 +346,7 @@ def conditioned(
     )
 
 
+@shown("(1 + erf((y - y_o)/(sqrt(2)*sigma_o)))/2")
 @equation("90", "Distribution of another logit, closed", follows_from=(other_distribution,))
 def closed_distribution(other_distribution: sp.Eq) -> Iterator[Step]:
     standard = other_distribution.rhs.transform((node - y_o) / sigma_o, z)
@@ -356,6 +356,7 @@ def closed_distribution(other_distribution: sp.Eq) -> Iterator[Step]:
     yield "Integrate", sp.Eq(other_cdf(value), sp.expand(closed).subs(w, high))
 
 
+@shown("(1 + erf(w/sqrt(2)))/2")
 @equation("90b", "Standard normal distribution function", status=DEFINITION)
 def standard_distribution() -> Iterator[Step]:
     standard = sp.Integral(density(node, sp.Integer(0), sp.Integer(1)), (node, -sp.oo, w))
@@ -363,6 +364,10 @@ def standard_distribution() -> Iterator[Step]:
     yield "In short", sp.Eq(Phi(w), sp.expand(standard.doit().rewrite(sp.erf)))
 
 
+@shown(
+    "Integral(exp(-x**2)/sqrt(pi)*((1 + erf((y_c - y_o + sqrt(2)*sigma_c*x)/(sqrt(2)"
+    "*sigma_o)))/2)**(N - 1), (x, -oo, oo))"
+)
 @equation(
     "91",
     "Next-token accuracy by error functions",
@@ -389,6 +394,7 @@ def tidy(integral: sp.Integral) -> sp.Integral:
     return sp.Integral(sp.simplify(weight) * rest, *integral.limits)
 
 
+@shown("Integral(exp(-z**2/2)/sqrt(2*pi)*Phi((Delta + sigma_c*z)/sigma_o)**(N - 1), (z, -oo, oo))")
 @equation(
     "17",
     "Next-token accuracy",
@@ -410,6 +416,10 @@ def next_token_accuracy(
     yield "Only the margin y_c - y_o matters", sp.Eq(accuracy, tidy(named.subs(y_c, y_o + Delta)))
 
 
+@shown(
+    "Integral(exp(-z**2/2)/sqrt(2*pi)*(1 - Phi((Delta + sigma_c*z)/sigma_o)**(N "
+    "- 1)), (z, -oo, oo))"
+)
 @equation(
     "17b",
     "Next-token error",
@@ -430,6 +440,10 @@ def next_token_error(next_token_accuracy: sp.Eq) -> Iterator[Step]:
     )
 
 
+@shown(
+    "Integral(exp(-w**2/2)/sqrt(2*pi)*(N - 1)*Phi(w)**(N - 2)*Phi((sigma_o*w "
+    "- Delta)/sigma_c), (w, -oo, oo))"
+)
 @equation(
     "17c",
     "Next-token error by the largest other logit",

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import sympy as sp
 
-from derivations.equation import Kind, Step, check, equation, require
+from derivations.equation import Kind, Step, check, equation, require, shown
 from derivations.paper.attention import (
     retrieval_growth,
     weight,
@@ -62,6 +62,7 @@ def for_many_states(expr: sp.Expr) -> sp.Expr:
     return sp.limit(sp.simplify(expr.subs(RATIOS)), N, sp.oo)
 
 
+@shown("g*(Q - S)*gamma*R*(1 - R)")
 @equation(
     "15e",
     "Growth of R in the thermodynamic limit",
@@ -75,6 +76,7 @@ def thermodynamic_growth(linear_growth: sp.Eq) -> Iterator[Step]:
     yield "It drops out", sp.Eq(R_dot, rest * limit)
 
 
+@shown("R*Q + (1 - R)*S - bary")
 @equation(
     "15k",
     "Margin in the thermodynamic limit",
@@ -90,6 +92,7 @@ def thermodynamic_margin(margin: sp.Eq, mean_correct_logit: sp.Eq) -> Iterator[S
     yield "The right action, or any of very many others", sp.Eq(Delta, limit)
 
 
+@shown("1/(1 + exp(delta))")
 @equation(
     "15l",
     "Error signal in the thermodynamic limit",
@@ -104,6 +107,7 @@ def thermodynamic_error(error_signal: sp.Eq) -> Iterator[Step]:
     yield "it is a logistic function of delta", sp.Eq(g, sp.limit(sp.simplify(beyond), N, sp.oo))
 
 
+@shown("g*R")
 @equation(
     "15m",
     "Growth of Q in the thermodynamic limit",
@@ -128,6 +132,7 @@ def thermodynamic_off_target(off_target_dynamics: sp.Eq) -> Iterator[Step]:
     yield "All K overlaps", sp.Eq(K * S_prime, for_many_states(K * rate))
 
 
+@shown("2*sigma2*hatK/hatT**2*g*(Q - S)")
 @equation(
     "15o",
     "The first growth of R stays finite",

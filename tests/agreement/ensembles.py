@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 from scipy.special import expit, logit
 
 from meanfield import generated
-from meanfield.parameters import Parameters
-from meanfield.runs import Run
-from simulate.settings import Training
+from meanfield.runs.run import Run
+from simulate.settings import Experiment
 from simulate.train import train
 
 Array = NDArray[np.float64]
@@ -25,11 +24,19 @@ SEEDS = 16
 def trained(N: int, epochs: int) -> Run:
     """An ensemble at K = N and T = N/2, to full retrieval."""
     torch.set_num_threads(1)
-    training = Training(train_epochs=epochs, eval_every=5, n_test=1024)
-    return train(Parameters(N=N, T=N // 2), training, range(SEEDS))
+    schedule = {"train_epochs": epochs, "eval_every": 5, "n_test": 1024}
+    return train(Experiment.of(range(SEEDS), N=N, T=N // 2, **schedule))
 
 
-def with_own_gradient(run: Run, rhs: Callable[..., Any] = generated.rhs_linear) -> dict[str, Array]:
+def closed_rates(
+    logit_R: Any, Q: Any, S: Any, C: Any, N: int, K: int, rate: Any
+) -> tuple[Any, Any, Any]:
+    """Return the time derivatives of logit R, Q and S under the linear closure."""
+    F, dQ, dS = generated.driven_rates(expit(logit_R), expit(-logit_R), Q, S, C, N, K)
+    return F * generated.growth_linear(logit_R, rate), dQ, dS
+
+
+def with_own_gradient(run: Run, rhs: Callable[..., Any] = closed_rates) -> dict[str, Array]:
     """R, Q, S and the loss of each seed, (B, E): (15) with G as that seed's network had it.
 
     G, a function of R, stands where the closure does, so that all the rest of the equations is put

@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from ensembles import SEEDS, excess, trained, with_own_gradient
 
-from meanfield import generated, predict
-from meanfield.comparison import compare
-from meanfield.measured import of_run
-from meanfield.runs import vocabulary_overlap
-from meanfield.seeds import predict_seeds
+from meanfield import Start, Theory, generated, predict
+from meanfield.compare.comparison import compare
+from meanfield.predict.seeds import predict_seeds
+from meanfield.runs.measured import of_run
+from meanfield.start import vocabulary_overlap
+from tests.agreement.ensembles import SEEDS, closed_rates, excess, trained, with_own_gradient
 
 N, EPOCHS = 12, 300
 ALLOWED = {"R": 0.1, "Q": 0.25, "S": 0.15, "loss": 0.4}  # over N
@@ -43,12 +43,12 @@ def test_the_ensemble_has_learned_all_there_is() -> None:
 
 def lower_sizes(*state: Any) -> Rates:
     logit_R, Q, S, C, N, K, rate = state
-    return generated.rhs_linear(logit_R, Q, S, C, N, K - 1, rate)
+    return closed_rates(logit_R, Q, S, C, N, K - 1, rate)
 
 
 def scaled(*factors: float) -> Mutation:
     def rhs(*state: Any) -> Rates:
-        rates = generated.rhs_linear(*state)
+        rates = closed_rates(*state)
         return tuple(factor * rate for factor, rate in zip(factors, rates, strict=True))
 
     return rhs
@@ -57,7 +57,7 @@ def scaled(*factors: float) -> Mutation:
 def without_C(*state: Any) -> Rates:
     """Another conserved sum."""
     logit_R, Q, S, C, N, K, rate = state
-    return generated.rhs_linear(logit_R, Q, S, C + 1, N, K, rate)
+    return closed_rates(logit_R, Q, S, C + 1, N, K, rate)
 
 
 MUTANTS: dict[str, Mutation] = {
@@ -91,7 +91,9 @@ LINEAR_ALLOWED = {"R": 0.05, "Q": 0.06, "S": 0.01, "loss": 0.1, "rollout_accurac
 
 def test_training_follows_the_linear_closure() -> None:
     measured = of_run(trained(N, EPOCHS), "the ensemble")
-    curves = compare(measured, theory="linear", lr_correction=True).curves
+    comparison = compare(measured, "linear")
+    assert comparison.theory.steps
+    curves = comparison.curves
     differences = {name: curves[name] - measured.curves[name] for name in LINEAR_ALLOWED}
     found = {name: excess(each, LINEAR_ALLOWED[name]) for name, each in differences.items()}
     assert max(found.values()) < 0, found
@@ -104,12 +106,11 @@ SEED_ALLOWED = {"R": 0.004, "Q": 0.004, "S": 0.002, "loss": 0.004}
 def seed_excess(*, fluctuations: bool = True) -> dict[str, float]:
     """By how much the theory of each seed leaves what is allowed, softmax attention and all."""
     run = trained(N, EPOCHS)
-    p, first = run.parameters, {f"{n}0": getattr(run, n)[:, 0] for n in "QS"}
-    overlap = vocabulary_overlap(run.permutations)
-    theory = predict_seeds(
-        p, q=run.q_start, k=run.k_start, epochs=run.epoch, **first, C=run.C[:, 0],
-        overlap=overlap if fluctuations else None, lr_correction=True,
-    )  # fmt: skip
+    p, overlap = run.parameters, vocabulary_overlap(run.permutations)
+    followed = Theory.parse("per-seed+fluctuations" if fluctuations else "per-seed", steps=True)
+    measured = of_run(run, "the ensemble")
+    starts = [followed.pick(measured.start(seed)) for seed in range(SEEDS)]
+    theory = predict_seeds(p, followed, starts=starts, epochs=run.epoch)
     R, Q, S = theory.R, theory.Q, theory.S
     known = [run.Q[:, :1], run.S[:, :1], run.C[:, :1], overlap[:, None], p.w_variance, N, N, p.T]
     loss = generated.corrected_loss(R, Q, S, *known)
@@ -148,13 +149,13 @@ def test_sampled_logits_give_the_accuracies() -> None:
     """Of three seeds; the Gaussian logits are off by up to 0.1 in the next token."""
     run = trained(N, EPOCHS)
     off = []
+    sampled = Theory.parse("per-seed+fluctuations", steps=True, logits="sampled")
     for seed in range(3):
-        theory = predict(
-            run.parameters, closure="per-seed", q=run.q_start[seed], k=run.k_start[seed],
-            epochs=run.epoch, Q0=run.Q[seed, 0], S0=run.S[seed, 0], C=run.C[seed, 0],
-            overlap=float(vocabulary_overlap(run.permutations[seed])), lr_correction=True,
-            variances="sampled", permutations=run.permutations[seed],
+        start = Start(
+            q=run.q_start[seed], k=run.k_start[seed], Q=run.Q[seed, 0], S=run.S[seed, 0],
+            C=run.C[seed, 0], permutations=run.permutations[seed],
         )  # fmt: skip
+        theory = predict(run.parameters, sampled, start=start, epochs=run.epoch)
         off.append(theory.next_token_accuracy - run.test_accuracy[seed])
     assert np.max(np.abs(off)) < 0.07
     assert np.max(np.abs(np.mean(off, axis=0))) < 0.03

@@ -10,7 +10,7 @@ from derivations.equation import Equation
 from derivations.symbols import K, N, T, d
 
 SIZES = (N, K, T, d)
-LIMIT = 16  # mutants of one equation tried every time
+LIMIT = 6  # mutants of one equation tried every time
 Path = tuple[int, ...]
 
 # Not wrong: the same value in another form.

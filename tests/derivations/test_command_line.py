@@ -11,7 +11,7 @@ import pytest
 from derivations import __main__ as command
 from derivations.equation import Check, CheckFailed, Kind
 from derivations.registry import CHECKS, EQUATIONS, Outcome, run
-from derivations.report import page
+from derivations.report import mathml, page
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +42,17 @@ def test_single_equations_are_shown_in_full(capsys: pytest.CaptureFixture[str]) 
         assert f"({number})  {EQUATIONS[number].title}" in shown
     assert shown.count("holds  ") >= 4
     assert "FAILS" not in shown
+
+
+def test_an_equation_is_shown_in_the_papers_form(
+    outcomes: list[Outcome], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command.main(["12b"]) == 0
+    assert "N⋅y_c - C" in capsys.readouterr().out
+    html = page(outcomes)
+    for number in ("12b", "15a", "18", "X3e"):
+        assert mathml(EQUATIONS[number].form, held=True) in html
+        assert mathml(EQUATIONS[number].statement) not in html
 
 
 def test_unknown_number_is_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 import sympy as sp
-from mutants import mutants, some
 
 from derivations.equation import Check, Equation, Status
 from derivations.registry import CHECKS, EQUATIONS, checks_of, find, in_paper_order, rests_on, run
+from tests.derivations.mutants import mutants, some
 
 ROOT = Path(__file__).parents[2]
 

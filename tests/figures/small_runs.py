@@ -14,8 +14,8 @@ from matplotlib.lines import Line2D
 from matplotlib.text import Text
 
 from meanfield.parameters import Parameters
-from meanfield.runs import Run
-from simulate.settings import Training
+from meanfield.runs.run import Run
+from simulate.settings import Experiment, Machine
 from simulate.train import train
 
 P = Parameters(N=6, K=5, T=4, d_head=16, lr=12.0)
@@ -24,11 +24,13 @@ P = Parameters(N=6, K=5, T=4, d_head=16, lr=12.0)
 @cache
 def trained(epochs: int = 40) -> Run:
     """Return three seeds of a small model, trained until rollouts are right."""
-    settings = Training(n_train=150, n_test=100, train_epochs=epochs, eval_every=min(epochs, 2))
+    sizes = {"n_train": 150, "n_test": 100}
+    schedule = {"train_epochs": epochs, "eval_every": min(epochs, 2)}
+    experiment = Experiment.of(range(3), **{**dict(P.items()), **sizes, **schedule})
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # more only wait for each other on sizes like these
     try:
-        return train(P, settings, [0, 1, 2], kernel="torch")
+        return train(experiment, machine=Machine(kernel="torch"))
     finally:
         torch.set_num_threads(threads)
 

@@ -1,4 +1,4 @@
-"""Trainings for the figures: made once, kept, gone on with after an interruption."""
+"""Trainings for the figures: made once, kept, continued after an interruption."""
 
 from __future__ import annotations
 
@@ -9,35 +9,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from figures.batches import batch, distinct, load
+from figures.batches import batch, load
 from figures.make_runs import make
-from meanfield.files import FileError
-from meanfield.runs import ARRAYS, checkpoint_of, read_run
-from simulate.settings import Training
+from meanfield.errors import FileError
+from meanfield.runs.run import ARRAYS, checkpoint_of, read_run
 from simulate.train import train
 
 TINY = batch(seeds=2, epochs=6, every=2, N=4, T=3, n_train=32, n_test=16)
 # long enough to be caught in the middle
 LONG = batch(seeds=1, epochs=300, every=1, N=4, T=3, n_train=64, n_test=16)
-
-
-def test_a_batch_changes_what_is_said_of_a_named_set() -> None:
-    changed = batch("robust", seeds=3, epochs=50, every=5, rope_theta=7.0, n_train=100)
-    assert changed.seeds == (0, 1, 2)
-    assert changed.parameters.rope_theta == 7.0
-    assert changed.parameters.K == 25
-    assert changed.training == Training(n_train=100, n_test=1024, train_epochs=50, eval_every=5)
-    assert TINY.parameters.K == 4  # follows N
-
-
-def test_a_file_is_named_after_everything() -> None:
-    others = [
-        replace(TINY, seeds=(0, 2)),
-        replace(TINY, parameters=replace(TINY.parameters, lr=1.0)),
-        replace(TINY, training=replace(TINY.training, eval_every=3)),
-    ]
-    assert len({TINY.file, *(each.file for each in others)}) == 4
-    assert distinct([TINY, others[0], TINY, LONG]) == [LONG, TINY, others[0]]
 
 
 def test_what_is_there_is_not_made_again(tmp_path: Path) -> None:
@@ -48,7 +28,7 @@ def test_what_is_there_is_not_made_again(tmp_path: Path) -> None:
     assert (tmp_path / TINY.file).stat().st_mtime_ns == made
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted([TINY.file, other.file])
     runs = load({"one": TINY, "two": other}, tmp_path)
-    alone = train(TINY.parameters, TINY.training, TINY.seeds)
+    alone = train(TINY)
     np.testing.assert_array_equal(runs["one"].W_end, alone.W_end)
     assert runs["two"].seeds.tolist() == [5]
 
@@ -59,14 +39,6 @@ def test_a_missing_or_broken_file_is_said(tmp_path: Path) -> None:
     (tmp_path / TINY.file).write_bytes(b"PK broken")
     with pytest.raises(FileError, match="is not a whole run file"):
         make([TINY], tmp_path)
-
-
-def test_a_file_of_another_training_is_refused(tmp_path: Path) -> None:
-    other = replace(TINY, seeds=(3,))
-    make([other], tmp_path)
-    (tmp_path / other.file).rename(tmp_path / TINY.file)
-    with pytest.raises(FileError, match="is of another training than its name says: remove it"):
-        load({"one": TINY}, tmp_path)
 
 
 def test_interrupted_it_goes_on_to_the_same_end(tmp_path: Path, monkeypatch) -> None:
@@ -82,10 +54,10 @@ def test_interrupted_it_goes_on_to_the_same_end(tmp_path: Path, monkeypatch) -> 
     monkeypatch.undo()
     assert [path.name for path in tmp_path.iterdir()] == [checkpoint_of(Path(LONG.file)).name]
     done = read_run(checkpoint_of(tmp_path / LONG.file), unfinished=True).epoch[-1]
-    assert 0 <= done < LONG.training.train_epochs
+    assert 0 <= done < LONG.schedule.train_epochs
     make([LONG], tmp_path)
     again = read_run(tmp_path / LONG.file)
-    whole = train(LONG.parameters, LONG.training, LONG.seeds)
+    whole = train(LONG)
     for name in ARRAYS:
         np.testing.assert_array_equal(getattr(again, name), getattr(whole, name), err_msg=name)
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from meanfield.parameters import Parameters
-from meanfield.runs import MEASURED, Run
+from meanfield.runs.run import MEASURED, Run
 
 PARAMETERS = Parameters(N=4, K=3, T=2, d_head=6)
 

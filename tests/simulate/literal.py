@@ -79,3 +79,18 @@ def with_weights(kind: type, model: Transformer, seed: int, p: Parameters, **mor
     }
     result.load_state_dict({name: weights[name] for name in result.state_dict()})
     return result
+
+
+def attention(literal: PlainTransformer, sequence: Tensor) -> Tensor:
+    """Return the attention of the prediction positions on the actions, (n, T, T)."""
+    return literal.attention(sequence)[:, literal.T : 2 * literal.T, : literal.T]
+
+
+def rollout_accuracy(literal: PlainTransformer, sequence: Tensor) -> float:
+    """Return the share of last states that are right, generated token by token."""
+    T, K = literal.T, literal.K
+    generated = sequence.clone()
+    generated[:, T + 1 :] = K  # nothing of the answer is there to be seen
+    for t in range(T):
+        generated[:, T + 1 + t] = K + literal(generated)[:, t].argmax(-1)
+    return float((generated[:, -1] == sequence[:, -1]).double().mean())

@@ -2,81 +2,73 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from meanfield import closures, generated
+from meanfield import generated
+from meanfield.attention import closures
 from meanfield.parameters import Parameters
-from simulate.grouped import Grouped
-from simulate.model import Transformer, overlaps
-from simulate.optimizer import Optimizer
-from simulate.settings import Training
-from simulate.task import Task, make
-from simulate.train import gradient, learnable, train
+from simulate.model import overlaps
+from simulate.settings import Machine
+from simulate.train import train
+from simulate.trainer import Trainer
+from tests.simulate.small import experiment, trainer_of
 
-SMALL = Parameters(N=6, K=5, T=4, d_head=8, lr=4.0)
-
-
-class Trainer:
-    """A model in float64 that takes one step at a time."""
-
-    def __init__(self, p: Parameters, task: Task, *, lr: float, weight_decay: float = 0.0) -> None:
-        self.task = task
-        self.model = Transformer(p, task)
-        self.optimizer = Optimizer("sgd", lr, weight_decay)
-        self.data = Grouped(
-            task.train, N=p.N, K=p.K, dtype=torch.float64, device=torch.device("cpu")
-        )
-
-    def step(self, count: int = 1) -> Trainer:
-        for _ in range(count):
-            slope = gradient(self.model, self.data, self.task.train)
-            self.optimizer.step(learnable(self.model), slope)
-        return self
-
-    def order(self) -> dict[str, np.ndarray]:
-        """R, Q, S, C of every seed."""
-        permutations = torch.as_tensor(self.task.permutations.astype(np.int64))
-        R = self.model.attention().diagonal(dim1=1, dim2=2).mean(-1)
-        values = (R, *overlaps(self.model.W.detach(), permutations))
-        return {name: v.numpy() for name, v in zip("RQSC", values, strict=True)}
-
-    def plane_difference(self) -> torch.Tensor:
-        """|q_r|^2 - |k_r|^2 of every seed and RoPE plane."""
-        q, k = self.model.vectors
-        return (q**2 - k**2).unflatten(-1, (2, -1)).sum(1)
+Array = np.ndarray
 
 
-def small_task(**training: Any) -> Task:
-    return make(SMALL, Training(**{"n_train": 100, "n_test": 10, **training}), range(3))
+def trainer(**changed: Any) -> Trainer:
+    """A model of three seeds, in float64."""
+    return trainer_of(experiment(n_test=10, **changed))
+
+
+def trained(of: Trainer, epochs: int = 1) -> Trainer:
+    for epoch in range(epochs):
+        of.train_epoch(epoch)
+    return of
+
+
+def order(of: Trainer) -> dict[str, Array]:
+    """R, Q, S, C of every seed."""
+    permutations = torch.as_tensor(of.task.permutations.astype(np.int64))
+    R = of.model.attention().diagonal(dim1=1, dim2=2).mean(-1)
+    values = (R, *overlaps(of.model.W.detach(), permutations))
+    return {name: v.numpy() for name, v in zip("RQSC", values, strict=True)}
+
+
+def plane_difference(of: Trainer) -> torch.Tensor:
+    """|q_r|^2 - |k_r|^2 of every seed and RoPE plane."""
+    q, k = of.model.vectors
+    return (q**2 - k**2).unflatten(-1, (2, -1)).sum(1)
 
 
 def test_sgd_conserves_column_sums_and_C() -> None:
-    trainer = Trainer(SMALL, small_task(), lr=4.0)
-    W, C = trainer.model.W.detach().clone(), trainer.order()["C"]
-    trainer.step(200)
-    moved = trainer.model.W.detach()
+    model = trainer()
+    W, C = model.model.W.detach().clone(), order(model)["C"]
+    trained(model, 200)
+    moved = model.model.W.detach()
     assert (moved - W).abs().max() > 0.5
     np.testing.assert_allclose(moved.sum(2), W.sum(2), rtol=0, atol=1e-13)
-    np.testing.assert_allclose(trainer.order()["C"], C, rtol=0, atol=1e-14)
+    np.testing.assert_allclose(order(model)["C"], C, rtol=0, atol=1e-14)
 
 
 def test_weight_decay_does_not_conserve_C() -> None:
-    trainer = Trainer(SMALL, small_task(), lr=4.0, weight_decay=1e-3)
-    C = trainer.order()["C"]
-    np.testing.assert_allclose(trainer.step(100).order()["C"], C * (1 - 4e-3) ** 100, rtol=1e-10)
+    model = trainer(weight_decay=1e-3)
+    C = order(model)["C"]
+    np.testing.assert_allclose(order(trained(model, 100))["C"], C * (1 - 4e-3) ** 100, rtol=1e-10)
 
 
 def test_plane_differences_drift_at_second_order_in_lr() -> None:
     drifts = []
     for lr in (0.4, 0.2, 0.1):
-        trainer = Trainer(SMALL, small_task(), lr=4.0).step(60)  # where attention is on the move
-        before = trainer.plane_difference()
-        trainer.optimizer.lr = lr
-        drifts.append((trainer.step().plane_difference() - before).abs().sum().item())
+        model = trained(trainer(), 60)  # where attention is on the move
+        before = plane_difference(model)
+        model.optimizer.lr = lr
+        drifts.append((plane_difference(trained(model)) - before).abs().sum().item())
     assert drifts[0] > 1e-8
     assert np.log2(drifts[0] / drifts[1]) == pytest.approx(2, abs=1e-3)
     assert np.log2(drifts[1] / drifts[2]) == pytest.approx(2, abs=1e-3)
@@ -86,34 +78,30 @@ def test_plane_differences_over_a_whole_run_drift_at_first_order() -> None:
     """The steps needed grow as 1/lr: what is left of the second order is the first."""
     drifts = []
     for lr in (2.0, 1.0, 0.5):
-        trainer = Trainer(SMALL, small_task(), lr=lr)
-        before = trainer.plane_difference()
-        after = trainer.step(round(200 / lr)).plane_difference()
+        model = trainer(lr=lr)
+        before = plane_difference(model)
+        after = plane_difference(trained(model, round(200 / lr)))
         drifts.append((after - before).abs().sum().item())
     assert np.log2(drifts[0] / drifts[1]) == pytest.approx(1, abs=0.1)
     assert np.log2(drifts[1] / drifts[2]) == pytest.approx(1, abs=0.05)
 
 
-def rates(p: Parameters, *, seeds: range, teacher: float) -> dict[str, tuple[np.ndarray, ...]]:
+def rates(p: Parameters, *, seeds: range, teacher: float) -> dict[str, tuple[Array, ...]]:
     """Per seed and unit of time, the real and the predicted change of R, Q and S at the start.
 
     teacher: how much of the right permutations W holds at the start, beside its random part.
     """
     lr = 1e-3
-    task = make(p, Training(n_train=1024, n_test=1), seeds)
-    index = np.arange(p.N)
-    for W, permutations in zip(task.W, task.permutations, strict=True):
-        for k in range(p.K):
-            W[k, permutations[k], index] += teacher
-    trainer = Trainer(p, task, lr=lr)
-    before = trainer.order()
-    after = trainer.step().order()
-    logit_R = np.log(before["R"] / (1 - before["R"]))
+    model = trainer_of(experiment(seeds, p=replace(p, lr=lr), n_train=1024, n_test=1))
+    with torch.no_grad():
+        for W, permutations in zip(model.model.W, model.task.permutations.astype(int), strict=True):
+            for k in range(p.K):
+                W[k, permutations[k], range(p.N)] += teacher
+    before, after = order(model), order(trained(model))
     rate = closures.rate(closures.LINEAR, p)
-    d_logit_R, dQ, dS = generated.rhs_linear(
-        logit_R, before["Q"], before["S"], before["C"], p.N, p.K, rate
-    )
-    predicted = {"R": d_logit_R * before["R"] * (1 - before["R"]), "Q": dQ, "S": dS}
+    R, overlaps = before["R"], (before["Q"], before["S"], before["C"])
+    F, dQ, dS = generated.driven_rates(R, 1 - R, *overlaps, p.N, p.K)
+    predicted = {"R": F * generated.gradient_linear(R, rate), "Q": dQ, "S": dS}
     return {name: ((after[name] - before[name]) / lr, predicted[name]) for name in "RQS"}
 
 
@@ -129,13 +117,11 @@ def test_first_step_agrees_with_the_generated_equations(names: str, teacher: flo
         assert abs(difference.mean()) < 3 * error, (name, difference.mean() / error)
 
 
-def R_at(time: float, *, lr: float, integrator: str = "sgd") -> np.ndarray:
+def R_at(time: float, *, lr: float, integrator: str = "sgd") -> Array:
     epochs = round(time / lr)
-    p = Parameters(**{**dict(SMALL.items()), "lr": lr})
-    training = Training(
-        n_train=100, n_test=10, train_epochs=epochs, eval_every=epochs, integrator=integrator
-    )
-    return np.asarray(train(p, training, range(3), dtype="float64").R[:, -1])
+    schedule = {"n_test": 10, "train_epochs": epochs, "eval_every": epochs}
+    of = experiment(lr=lr, integrator=integrator, **schedule)
+    return np.asarray(train(of, machine=Machine(dtype="float64")).R[:, -1])
 
 
 def test_R_converges_to_the_gradient_flow_at_first_order() -> None:

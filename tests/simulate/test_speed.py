@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from simulate import fused
+from tests.simulate.small import needs_compiler
 
 ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="reads the peak memory of Linux")
-@pytest.mark.skipif(fused.compiler() is None, reason="no C compiler")
+@needs_compiler
 @pytest.mark.parametrize(("size", "fastest", "readable"), [("main", 80, 20), ("large", 120, 30)])
 def test_times_faster_than_the_plain_reference(
     size: str, fastest: float, readable: float, tmp_path: Path

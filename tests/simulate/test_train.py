@@ -1,10 +1,11 @@
-"""Whole runs: batches of seeds, checkpoints, divergence."""
+"""Whole runs: seeds in a batch, checkpoints, divergence."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,23 +14,16 @@ import numpy as np
 import pytest
 import torch
 
-from meanfield.files import FileError
-from meanfield.parameters import ParameterError, Parameters
-from meanfield.runs import ARRAYS, MEASURED, Run, checkpoint_of, read_run
-from simulate import fused, grouped
+from meanfield.runs.run import ARRAYS, MEASURED, Run, checkpoint_of, read_run
 from simulate import train as training_module
-from simulate.settings import Training
-from simulate.task import batches
+from simulate import trainer as trainer_module
+from simulate.gradient import grouped
+from simulate.settings import Machine
+from simulate.task import draw_task
 from simulate.train import train
+from tests.simulate.small import KERNELS, experiment, needs_compiler
 
-P = Parameters(N=6, K=5, T=4, d_head=8, lr=4.0)
-SHORT = {"n_train": 100, "n_test": 50, "train_epochs": 23, "eval_every": 5}
-KERNELS = [
-    "torch",
-    pytest.param(
-        "fused", marks=pytest.mark.skipif(fused.compiler() is None, reason="no C compiler")
-    ),
-]
+SEEDED = (*MEASURED, "attention", "q_end", "k_end", "W_end")
 
 
 def assert_equal(one: Run, other: Run) -> None:
@@ -40,42 +34,52 @@ def assert_equal(one: Run, other: Run) -> None:
 @pytest.mark.parametrize("kernel", KERNELS)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_seeds_in_a_batch_are_the_seeds_alone(kernel: str, dtype: str) -> None:
-    training = Training(**{**SHORT, "train_epochs": 100})
-    options: dict[str, Any] = {"kernel": kernel, "dtype": dtype}
-    together = train(P, training, [2, 0, 5], **options)
+    machine = Machine(kernel=kernel, dtype=dtype)
+    together = train(experiment([2, 0, 5], train_epochs=100), machine=machine)
     assert together.R[:, -1].max() > 0.5
     assert together.W_end.dtype == np.dtype(dtype)
     for index, seed in enumerate((2, 0, 5)):
-        alone = train(P, training, [seed], **options)
-        for name in (*MEASURED, "attention", "q_end", "k_end", "W_end"):
+        alone = train(experiment([seed], train_epochs=100), machine=machine)
+        for name in SEEDED:
             np.testing.assert_allclose(
                 getattr(together, name)[index], getattr(alone, name)[0], rtol=1e-9, atol=1e-12,
                 err_msg=name,
             )  # fmt: skip
 
 
-@pytest.mark.skipif(fused.compiler() is None, reason="no C compiler")
+@needs_compiler
 @pytest.mark.parametrize("batch_size", [100, 30])
-def test_seeds_side_by_side_give_the_same_numbers(batch_size: int) -> None:
-    training = Training(**SHORT, batch_size=batch_size)
-    seeds, at_once = range(6), []
+def test_seeds_side_by_side_give_the_same_numbers(
+    batch_size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at_once, asked = [], []
 
-    def together(function: Callable[[int], Any], which: Iterable[int]) -> Any:
-        at_once.append(threading.active_count())
-        return pool.map(function, which)
+    @contextmanager
+    def noting(threads: int) -> Iterator[Callable[..., Any]]:
+        asked.append(threads)
+        with ThreadPoolExecutor(threads) as pool:
 
-    with ThreadPoolExecutor(4) as pool:
-        side_by_side = train(P, training, seeds, kernel="fused", each=together)
+            def together(function: Callable[[int], Any], which: Iterable[int]) -> Any:
+                at_once.append(threading.active_count())
+                return pool.map(function, which)
+
+            yield together
+
+    of = experiment(range(6), batch_size=batch_size)
+    wanted = train(of, machine=Machine(kernel="fused", threads=1))
+    monkeypatch.setattr(training_module, "side_by_side", noting)
+    assert_equal(train(of, machine=Machine(kernel="fused", threads=4)), wanted)
     assert max(at_once) > 2
-    assert_equal(side_by_side, train(P, training, seeds, kernel="fused"))
+    train(experiment([0], train_epochs=1), machine=Machine(threads=4))
+    assert asked == [4, 1]
 
 
 def test_seeds_worked_on_all_at_once_are_the_seeds_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    training = Training(**{**SHORT, "train_epochs": 100})
-    single = train(P, training, [2, 0], kernel="torch", dtype="float64")
+    of, machine = experiment([2, 0], train_epochs=100), Machine(kernel="torch", dtype="float64")
+    single = train(of, machine=machine)
     monkeypatch.setattr(grouped, "one_seed_a_chunk", lambda device: False)
-    together = train(P, training, [2, 0], kernel="torch", dtype="float64")
-    for name in (*MEASURED, "attention", "q_end", "k_end", "W_end"):
+    together = train(of, machine=machine)
+    for name in SEEDED:
         np.testing.assert_allclose(
             getattr(together, name), getattr(single, name), rtol=1e-9, atol=1e-11, err_msg=name
         )
@@ -83,7 +87,7 @@ def test_seeds_worked_on_all_at_once_are_the_seeds_alone(monkeypatch: pytest.Mon
 
 def test_what_is_measured_and_when() -> None:
     seen: list[int] = []
-    run = train(P, Training(**SHORT), [0, 1], report=lambda epoch, measured: seen.append(epoch))
+    run = train(experiment([0, 1]), report=lambda epoch, measured: seen.append(epoch))
     assert run.epoch.tolist() == seen == [0, 5, 10, 15, 20, 23]
     assert run.complete
     assert not run.state
@@ -94,7 +98,7 @@ def test_what_is_measured_and_when() -> None:
 
 
 def test_the_default_model_learns_the_task() -> None:
-    run = train(P, Training(**{**SHORT, "train_epochs": 120, "n_train": 400}), range(3))
+    run = train(experiment(range(3), train_epochs=120, n_train=400))
     np.testing.assert_array_equal(run.rollout_accuracy[:, -1], 1)
     np.testing.assert_array_equal(run.test_accuracy[:, -1], 1)
     assert np.all(run.rollout_accuracy[:, 0] < 0.5)
@@ -102,51 +106,50 @@ def test_the_default_model_learns_the_task() -> None:
 
 VARIANTS: list[dict[str, Any]] = [
     {},
-    {"optimizer": "adamw", "batch_size": 30, "weight_decay": 0.01},
+    {"optimizer": "adamw", "batch_size": 30, "weight_decay": 0.01, "lr": 0.05},
     {"integrator": "ssprk3"},
     {"fix_embedding": False, "d_embed": 2},
 ]
 
 
+def stop_at(stop: int) -> Callable[[int, Any], None]:
+    def report(epoch: int, measured: dict[str, Any]) -> None:
+        if epoch == stop:
+            raise KeyboardInterrupt
+
+    return report
+
+
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_a_resumed_run_is_bit_identical(variant: dict[str, Any], tmp_path: Path) -> None:
-    p = Parameters(**{**dict(P.items()), "lr": 0.05 if "optimizer" in variant else 4.0})
-    training = Training(**SHORT, **variant)
-    wanted = train(p, training, [0, 1])
+    of = experiment([0, 1], **variant)
+    wanted = train(of)
     path = tmp_path / "run.npz"
-
-    def stop_at(stop: int) -> Any:
-        def report(epoch: int, measured: dict[str, Any]) -> None:
-            if epoch == stop:
-                raise KeyboardInterrupt
-
-        return report
-
     for stop in (0, 15):
         with pytest.raises(KeyboardInterrupt):
-            train(p, training, [0, 1], path=path, resume=True, report=stop_at(stop))
+            train(of, path=path, resume=True, report=stop_at(stop))
         assert read_run(checkpoint_of(path), unfinished=True).epoch[-1] == stop
         assert not path.exists()
-    assert_equal(train(p, training, [0, 1], path=path, resume=True), wanted)
+    assert_equal(train(of, path=path, resume=True), wanted)
     assert_equal(read_run(path), wanted)
     assert [file.name for file in tmp_path.iterdir()] == ["run.npz"]
 
 
-def test_a_checkpoint_of_another_run_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "run.npz"
-
-    def stop(epoch: int, measured: dict[str, Any]) -> None:
-        raise KeyboardInterrupt
-
+def test_without_resume_it_starts_again(tmp_path: Path) -> None:
+    path, seen = tmp_path / "run.npz", []
     with pytest.raises(KeyboardInterrupt):
-        train(P, Training(**SHORT), [0], path=path, report=stop)
-    with pytest.raises(FileError, match="was begun with seeds = \\[0\\], not \\[1\\]"):
-        train(P, Training(**SHORT), [1], path=path, resume=True)
-    with pytest.raises(FileError, match="was begun with dtype = 'float32', not 'float64'"):
-        train(P, Training(**SHORT), [0], path=path, resume=True, dtype="float64")
-    other = Training(**{**SHORT, "weight_decay": 0.5})
-    with pytest.raises(FileError, match=r"was begun with weight_decay = 0.0, not 0.5"):
-        train(P, other, [0], path=path, resume=True)
+        train(experiment([0]), path=path, report=stop_at(10))
+    train(experiment([0]), path=path, report=lambda epoch, measured: seen.append(epoch))
+    assert seen[0] == 0
+
+
+def test_a_resumed_run_goes_on_with_all_seeds_diverged(tmp_path: Path) -> None:
+    of, path = experiment([0, 1], lr=1e6, weight_decay=1.0), tmp_path / "run.npz"
+    with pytest.raises(KeyboardInterrupt):
+        train(of, path=path, report=stop_at(10))
+    said: list[str] = []
+    assert_equal(train(of, path=path, resume=True, say=said.append), train(of))
+    assert not said
 
 
 @pytest.mark.parametrize("kernel", KERNELS)
@@ -154,25 +157,26 @@ def test_a_diverging_seed_is_stopped_and_the_others_go_on(
     kernel: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """Weight decay times lr above 2 lets weights grow threefold a step: seed 1 overflows first."""
-    original = training_module.make
 
     def huge_seed_1(*args: Any) -> Any:
-        task = original(*args)
+        task = draw_task(*args)
         task.W[1] *= 1e22
         return task
 
-    training = Training(**{**SHORT, "weight_decay": 1.0, "train_epochs": 40, "eval_every": 10})
-    wanted = train(P, training, [0, 2], kernel=kernel)
-    monkeypatch.setattr(training_module, "make", huge_seed_1)
+    changed = {"weight_decay": 1.0, "train_epochs": 40, "eval_every": 10}
+    machine, of = Machine(kernel=kernel), experiment([0, 1, 2], **changed)
+    wanted = train(experiment([0, 2], **changed), machine=machine)
+    monkeypatch.setattr(trainer_module, "draw_task", huge_seed_1)
     said: list[str] = []
     path = tmp_path / "run.npz"
-    run = train(P, training, [0, 1, 2], kernel=kernel, path=path, say=said.append)
+    run = train(of, machine=machine, path=path, say=said.append)
     (epoch,) = run.diverged.values()
     assert run.diverged == {1: epoch}
     assert 30 < epoch < 40  # 1e22 * 3^36 is beyond float32
-    assert len(said) == 1
-    assert f"seed 1 diverged at epoch {epoch}" in said[0]
-    assert "smaller lr such as 1" in said[0]
+    assert said == [
+        f"seed 1 diverged at epoch {epoch}: its numbers are no longer finite; it is stopped, try a "
+        "smaller lr such as 1"
+    ]
     late = run.epoch >= epoch
     assert np.any(late)
     assert np.all(np.isfinite(run.R[1, ~late]))
@@ -180,7 +184,7 @@ def test_a_diverging_seed_is_stopped_and_the_others_go_on(
         assert np.all(np.isnan(getattr(run, name)[1, late])), name
         np.testing.assert_allclose(getattr(run, name)[[0, 2]], getattr(wanted, name), rtol=1e-6)
     assert read_run(path).diverged == run.diverged
-    often = train(P, replace(training, eval_every=1), [0, 1, 2], kernel=kernel)
+    often = train(replace(of, schedule=replace(of.schedule, eval_every=1)), machine=machine)
     assert often.diverged == run.diverged
     assert np.isfinite(often.R[1, epoch - 1])
     assert np.isnan(often.R[1, epoch])
@@ -188,49 +192,18 @@ def test_a_diverging_seed_is_stopped_and_the_others_go_on(
 
 def test_every_epoch_has_its_own_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[int] = []
+    batches = trainer_module.batches
 
-    def recorded(training: Training, seeds: Any, epoch: int) -> Any:
+    def recorded(training: Any, seeds: Any, epoch: int) -> Any:
         asked.append(epoch)
         return batches(training, seeds, epoch)
 
-    monkeypatch.setattr(training_module, "batches", recorded)
-    train(P, Training(**{**SHORT, "train_epochs": 3}, batch_size=40), [0])
+    monkeypatch.setattr(trainer_module, "batches", recorded)
+    train(experiment([0], train_epochs=3, batch_size=40))
     assert asked == [0, 1, 2]
 
 
 def test_training_ends_when_every_seed_has_diverged() -> None:
-    p = Parameters(**{**dict(P.items()), "lr": 1e6})
-    training = Training(**{**SHORT, "weight_decay": 1.0})
-    run = train(p, training, [0, 1])
+    run = train(experiment([0, 1], lr=1e6, weight_decay=1.0))
     assert set(run.diverged) == {0, 1}
     assert run.epoch[-1] == 10
-
-
-@pytest.mark.parametrize(
-    ("options", "words"),
-    [
-        ({"dtype": "float16"}, "dtype must be \"float32\" or \"float64\", not 'float16'"),
-        ({"device": "tpu"}, "device must be auto, cpu or cuda, not 'tpu'"),
-        ({"kernel": "fast"}, "kernel must be auto, torch or fused, not 'fast'"),
-    ],
-)  # fmt: skip
-def test_what_cannot_be_is_refused(options: dict[str, str], words: str) -> None:
-    with pytest.raises(ParameterError) as raised:
-        train(P, Training(**SHORT), [0], **options)  # type: ignore[arg-type]
-    assert words in str(raised.value)
-
-
-def test_the_fused_kernel_is_used_only_where_it_can_be(monkeypatch: pytest.MonkeyPatch) -> None:
-    learned = Training(**SHORT, fix_embedding=False)
-    with pytest.raises(ParameterError, match="it needs fixed embeddings"):
-        train(P, learned, [0], kernel="fused")
-    monkeypatch.setattr(fused, "library", lambda *sizes: None)
-    with pytest.raises(ParameterError, match="no C compiler"):
-        train(P, Training(**SHORT), [0], kernel="fused")
-    assert train(P, Training(**SHORT), [0]).made_with["kernel"] == "torch"
-
-
-@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
-def test_a_missing_gpu_is_said() -> None:
-    with pytest.raises(ParameterError, match="torch finds no GPU"):
-        train(P, Training(**SHORT), [0], device="cuda")

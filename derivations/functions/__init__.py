@@ -1,0 +1,1 @@
+"""The functions to be generated, by subject: which equations, in which form."""

@@ -1,0 +1,1 @@
+"""Figures beyond the paper: where the theory holds, where it fails, and how it scales."""

@@ -1,0 +1,1 @@
+"""The theory as one page with sliders: ``python -m meanfield.explore``."""

@@ -1,0 +1,1 @@
+"""How accuracies are read from the logits: Gaussian, or sampled."""

@@ -1,0 +1,1 @@
+"""Numerical tools that know no physics: ODE solver, panels of Gauss-Legendre nodes."""

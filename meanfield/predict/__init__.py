@@ -1,0 +1,1 @@
+"""Predict a training run: ``python -m meanfield.predict``, or ``from meanfield import predict``."""

@@ -1,0 +1,1 @@
+"""What training measured: run files, and other files with curves."""

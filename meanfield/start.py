@@ -1,0 +1,104 @@
+"""Where a prediction starts: what is known of a run at epoch 0."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from meanfield import generated
+from meanfield.checks import option, real
+from meanfield.errors import ParameterError
+from meanfield.parameters import Parameters
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Start:
+    """The state at epoch 0, as far as it is known; what is not given (None) is nominal.
+
+    R: attention on the right action (8), between 0 and 1; 1/T.
+    Q, S: overlaps with the right permutations and with the others (9); C/N.
+    C: the conserved sum of the mean logits (40); 0.
+    q, k: query and key, (d_head,), RoPE plane r the entries r and r + d_head/2.
+    overlap: of the vocabulary (58); that of ``permutations``, else 1/N.
+    permutations: of one seed, (K, N), action k takes state x to permutations[k, x].
+
+    Which of them a theory reads is said by ``Theory.reads``. Values are checked against the sizes
+    of a model by ``resolved``.
+    """
+
+    R: float = option(None, "attention on the right action", flag="R0", metavar="X")
+    Q: float = option(None, "overlap with the right permutations", flag="Q0", metavar="X")
+    S: float = option(None, "overlap with the others", flag="S0", metavar="X")
+    C: float = option(None, "sum of the mean logits", metavar="X")
+    q: Any = None
+    k: Any = None
+    overlap: float = option(
+        None, "mean overlap of the vocabulary, for fluctuations", metavar="X", unless="1/N"
+    )
+    permutations: Any = None
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """What is known, by name."""
+        values = {each.name: getattr(self, each.name) for each in fields(self)}
+        return {name: value for name, value in values.items() if value is not None}
+
+    def resolved(self, parameters: Parameters) -> Start:
+        """Return the start with every number and array checked, and nominal where it is not given.
+
+        q, k and permutations stay None if they are not given. Raises ParameterError.
+        """
+        p, C = parameters, 0.0 if self.C is None else real("C", self.C)
+        nominal = float(generated.nominal_overlap(C, p.N))
+        R = float(generated.nominal_retrieval(p.T)) if self.R is None else real("R", self.R)
+        if not 0 < R < 1:
+            raise ParameterError(f"R must lie strictly between 0 and 1, not {self.R!r}")
+        drawn = None if self.permutations is None else _permutations(self.permutations, p)
+        if self.overlap is not None and drawn is not None:
+            raise ParameterError(
+                f"overlap = {self.overlap!r} follows from the permutations: give only one of them"
+            )
+        overlap = float(generated.mean_overlap(p.N)) if self.overlap is None else self.overlap
+        return replace(
+            self,
+            R=R,
+            Q=nominal if self.Q is None else real("Q", self.Q),
+            S=nominal if self.S is None else real("S", self.S),
+            C=C,
+            q=None if self.q is None else _vector("q", self.q, p),
+            k=None if self.k is None else _vector("k", self.k, p),
+            overlap=real("overlap", overlap if drawn is None else float(vocabulary_overlap(drawn))),
+            permutations=drawn,
+        )
+
+
+def vocabulary_overlap(permutations: NDArray[np.integer]) -> NDArray[np.float64]:
+    """Return the mean overlap of the vocabulary's different permutations (58), 1/N on average.
+
+    permutations: (..., K, N). Shape (...): the share of states in which two of them agree.
+    """
+    K, N = permutations.shape[-2:]
+    image = np.eye(N)[permutations].sum(axis=-3)  # (..., N, N), permutations that take x to n
+    overlap = generated.measured_overlap(np.sum(image**2, axis=(-2, -1)), N, K)
+    return np.asarray(overlap + 0.0)  # where none agree 0, not -0
+
+
+def _vector(name: str, value: Any, parameters: Parameters) -> NDArray[np.float64]:
+    vector = np.asarray(value, float)
+    if vector.shape != (parameters.d_head,) or not np.all(np.isfinite(vector)):
+        raise ParameterError(
+            f"{name} must be d_head = {parameters.d_head} finite numbers, not {value!r}"
+        )
+    return vector
+
+
+def _permutations(value: Any, parameters: Parameters) -> NDArray[np.int64]:
+    array, K, N = np.asarray(value), parameters.K, parameters.N
+    if array.shape != (K, N) or np.any(np.sort(array, axis=-1) != np.arange(N)):
+        raise ParameterError(
+            f"permutations must be K = {K} permutations of 0..{N - 1}, not of shape {array.shape}"
+        )
+    return array.astype(np.int64)

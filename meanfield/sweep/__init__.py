@@ -1,0 +1,1 @@
+"""The theory over a grid of parameters: ``python -m meanfield.sweep``."""

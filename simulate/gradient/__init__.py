@@ -1,0 +1,1 @@
+"""Loss, exact gradient and rollouts: one interface, in data, and two engines, grouped and fused."""

@@ -1,0 +1,289 @@
+"""The page to explore, in a real browser: its numbers are those of Python, its controls work."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from derivations.code import javascript
+from derivations.code.written import Written, select
+from derivations.symbols import N, R
+from meanfield import ParameterError, Parameters, predict
+from meanfield.explore import __main__ as explore
+from meanfield.explore import page as explore_page
+from meanfield.predict import __main__ as cli
+
+sync_api = pytest.importorskip("playwright.sync_api")
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+NODE = shutil.which("node") or ""
+needs_node = pytest.mark.skipif(not NODE, reason="Node is not installed")
+needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")
+
+FLAGS = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+CURVES = ("R", "Q", "S", "margin", "loss", "next_token_accuracy", "rollout_accuracy")
+EVENTS = ("heuristic_end_epoch", "onset_epoch", "rollout_half_epoch", "saturation_epoch")
+MODELS: dict[str, dict[str, Any]] = {
+    "main": {"N": 20},
+    "quadratic": {"closure": "quadratic"},
+    "few states": {"N": 3, "K": 5, "T": 3, "lr": 0.5},
+    "few permutations": {"N": 40, "K": 2, "T": 12, "d_head": 16},
+    "long": {"N": 12, "K": 30, "T": 40, "rope_theta": 1e4, "lr": 50.0, "closure": "quadratic"},
+    "never saturated": {"N": 3, "K": 6, "T": 50, "d_head": 2},
+    "never locked": {"N": 3, "K": 2, "T": 25, "closure": "quadratic"},
+    "one plane": {"N": 30, "K": 30, "T": 7, "d_head": 2, "rope_theta": 3.0},
+}
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("page") / "explore.html"
+    assert explore.main(["--out", str(out)]) == 0
+    return out
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with sync_api.sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def page(browser: Any, path: Path) -> Iterator[Any]:
+    """The page, opened; whatever it complains of fails the test."""
+    context = browser.new_context(viewport={"width": 1200, "height": 900}, offline=True)
+    opened, complaints = context.new_page(), []
+    opened.on("console", lambda message: complaints.append(message.text))
+    opened.on("pageerror", lambda error: complaints.append(str(error)))
+    opened.goto(path.as_uri())
+    yield opened
+    context.close()
+    assert not complaints
+
+
+def state(page: Any) -> dict[str, Any]:
+    return dict(page.evaluate("explorer.state()"))
+
+
+def visit(page: Any, path: Path, **given: Any) -> None:
+    wanted = "&".join(f"{name}={value}" for name, value in given.items())
+    page.goto(f"{path.as_uri()}#{wanted}")
+    page.wait_for_function(f"location.hash === {json.dumps('#' + wanted)}")
+
+
+def agrees(shown: dict[str, Any]) -> None:
+    """What the page shows is what Python predicts, to 1e-8."""
+    given = dict(shown["parameters"])
+    closure = given.pop("closure")
+    given.pop("epochs")
+    epochs = np.array(shown["curve"]["epoch"])
+    run = predict(Parameters(**given), closure, epochs=epochs)
+    for name in CURVES:
+        assert np.array(shown["curve"][name]) == pytest.approx(getattr(run, name), abs=1e-8), name
+    for name in EVENTS:
+        expected = getattr(run, name)
+        found = shown["events"].get(name)
+        if expected is None:
+            assert found is None, name
+        else:
+            assert found == pytest.approx(expected, rel=1e-8), name
+
+
+@needs_node
+@pytest.mark.parametrize("model", MODELS)
+def test_the_solver_gives_the_numbers_of_python(model: str) -> None:
+    folder = Path(explore.__file__).parent
+    parts = ("special.js", "generated.js", "solver.js")
+    source = "".join((folder / part).read_text(encoding="utf-8") for part in parts)
+    given: dict[str, Any] = {"N": 20, "T": 10, "d_head": 64, "rope_theta": 10, "lr": 2}
+    given |= {"closure": "linear", "epochs": None, **MODELS[model]}
+    given.setdefault("K", given["N"])
+    asked = f"{source}\nconsole.log(JSON.stringify(predict({json.dumps(given)})))"
+    done = subprocess.run([NODE, "-e", asked], capture_output=True, text=True, check=True)
+    agrees({"parameters": given, **json.loads(done.stdout)})
+
+
+@needs_browser
+@pytest.mark.parametrize("model", MODELS)
+def test_the_numbers_are_those_of_python(model: str, page: Any, path: Path) -> None:
+    visit(page, path, **MODELS[model])
+    shown = state(page)
+    for name, value in MODELS[model].items():
+        assert shown["parameters"][name] == value
+    agrees(shown)
+    assert ("saturation_epoch" in shown["events"]) != model.startswith("never")
+
+
+@needs_browser
+def test_sliders_move_the_curves_by_keyboard_alone(page: Any) -> None:
+    before = state(page)
+    page.focus("#N")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.id") == "N-slider"
+    for _ in range(5):
+        page.keyboard.press("ArrowRight")
+    moved = state(page)
+    assert (moved["parameters"]["N"], moved["parameters"]["K"]) == (25, 25)  # K = N is ticked
+    assert moved["events"]["onset_epoch"] > before["events"]["onset_epoch"]
+    agrees(moved)
+    page.focus("#lr-slider")
+    page.keyboard.press("ArrowLeft")
+    assert state(page)["parameters"]["lr"] < 2
+    page.focus("#K-slider")
+    page.keyboard.press("End")
+    assert state(page)["parameters"]["K"] == 100
+    assert not page.is_checked("#tied")
+    page.select_option("#closure", "quadratic")
+    agrees(state(page))
+    assert page.locator("#phases tr").count() == 4
+    assert page.locator("#accuracies path.curve").count() == 3
+
+
+@needs_browser
+def test_a_curve_is_read_where_it_is_pointed_at_and_phases_are_named_in_the_plot(page: Any) -> None:
+    for name in ("accuracies", "overlaps"):
+        box = page.locator(f"#{name}").bounding_box()
+        page.mouse.move(box["x"] + 40 + (box["width"] - 52) / 2, box["y"] + 60)
+        shown, told = state(page), page.locator("#values").text_content()
+        middle = len(shown["curve"]["epoch"]) // 2
+        assert told.startswith(f"Epoch {shown['curve']['epoch'][middle]:.1f}: ")
+        values = [float(each.split()[-1]) for each in told.split(": ")[1].split(", ")]
+        curves = ("R", "next_token_accuracy", "rollout_accuracy", "Q", "S")
+        wanted = [shown["curve"][curve][middle] for curve in curves]
+        assert values == pytest.approx(wanted, rel=5e-3)
+        places = page.locator(f"#{name} .marker").evaluate_all(
+            "m => m.map((e) => +e.getAttribute('x1'))"
+        )
+        numbers = page.locator(f"#{name} text.number").all_text_contents()
+        assert numbers == ["1", "2", "3", "4"]
+        left, right = 40, box["width"] - 12
+        for place, event in zip(places, EVENTS, strict=True):
+            epoch = (place - left) / (right - left) * shown["epochs"]
+            assert epoch == pytest.approx(shown["events"][event], rel=1e-3)
+
+
+@needs_browser
+def test_the_link_opens_what_is_shown(page: Any, browser: Any) -> None:
+    page.fill("#T", "7")
+    page.select_option("#closure", "quadratic")
+    again = browser.new_page()
+    again.goto(page.url)
+    assert state(again)["parameters"] == state(page)["parameters"]
+    assert state(again)["events"] == state(page)["events"]
+    again.close()
+
+
+@needs_browser
+def test_the_command_gives_what_is_shown(
+    page: Any, path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    visit(page, path, N=9, K=14, T=5, rope_theta=31.6, lr=0.7, closure="quadratic")
+    shown = state(page)
+    assert page.text_content("#line") == shown["command"]
+    python, _, module, *arguments = shlex.split(shown["command"])
+    assert (python, module) == ("python", "meanfield.predict")
+    assert cli.main([*arguments, "--json"]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    for name in EVENTS:
+        assert printed[name] == pytest.approx(shown["events"][name], rel=1e-8)
+
+
+@needs_browser
+@pytest.mark.parametrize(
+    ("field", "value", "told"),
+    [
+        ("d_head", "7", "d_head must be even"),
+        ("N", "1", "N must be an integer from 2"),
+        ("N", "", "N must be an integer from 2"),
+        ("T", "2.5", "T must be an integer"),
+        ("lr", "0", "lr must be a number from"),
+    ],
+)
+def test_a_wrong_value_is_told_and_nothing_is_drawn(
+    field: str, value: str, told: str, page: Any
+) -> None:
+    page.fill(f"#{field}", value)
+    assert told in page.text_content("#mistake")
+    assert page.is_hidden("#shown")
+    assert page.is_disabled("#command")
+    page.click("#reset")
+    assert page.is_hidden("#mistake")
+    agrees(state(page))
+
+
+@needs_browser
+def test_a_wrong_link_is_told(page: Any, path: Path) -> None:
+    for given, told in (
+        ({"N": 3, "K": 7}, "K must be at most N! = 6, not 7"),
+        ({"closure": "cubic"}, "closure must be linear or quadratic, not cubic"),
+        ({"T": "many"}, "T must be an integer"),
+    ):
+        visit(page, path, **given)
+        assert told in page.text_content("#mistake")
+
+
+@needs_browser
+def test_it_is_readable_on_a_phone(browser: Any, path: Path) -> None:
+    phone = browser.new_page(viewport={"width": 360, "height": 740})
+    phone.goto(path.as_uri())
+    assert phone.evaluate("document.documentElement.scrollWidth") <= 360
+    assert phone.locator("#accuracies").bounding_box()["width"] > 300
+    phone.close()
+
+
+@needs_browser
+def test_a_change_is_answered_at_once(page: Any) -> None:
+    page.wait_for_timeout(300)
+    page.focus("#T-slider")
+    taken = []
+    for key in ("ArrowRight", "ArrowLeft") * 10:
+        page.keyboard.press(key)
+        taken.append(float(page.evaluate("document.documentElement.dataset.ms")))
+    assert min(taken) < 16  # on a busy machine the others may not be
+
+
+def test_the_page_needs_nothing_else(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    for sign in ("src=", '<link rel="stylesheet', "@import", "fetch(", "/*start*/", "<!--"):
+        assert sign not in text
+    assert len(text) < 60_000
+
+
+def test_its_start_is_written_into_it() -> None:
+    text = explore_page.page(Parameters(N=7, K=5, T=4, lr=0.5), "quadratic")
+    start = {
+        "N": 7, "T": 4, "K": 5, "d_head": 64, "rope_theta": 10.0, "lr": 0.5,
+        "closure": "quadratic", "epochs": None,
+    }  # fmt: skip
+    assert json.dumps(start) in text
+    with pytest.raises(ParameterError, match='closure must be "linear" or "quadratic", not'):
+        explore_page.page(Parameters(N=7, T=4), "spectral")
+
+
+def test_every_part_is_put_in_its_place() -> None:
+    text = explore_page.page(Parameters(N=7, T=4))
+    folder = Path(explore_page.__file__).parent
+    for name in explore_page.PARTS:
+        assert (folder / name).read_text(encoding="utf-8") in text, name
+
+
+def test_the_printer_writes_scalars_and_refuses_what_it_does_not_know() -> None:
+    written = Written("f", "Says.", (), (R, N), (select(R > 1, R**2, 1 / N), R / 3))
+    source = javascript.function(written)
+    assert "return [R > 1 ? R**2 : 1 / N, R / 3];" in source
+    from sympy import gamma
+
+    with pytest.raises(ValueError, match="no JavaScript is known for gamma"):
+        javascript.function(Written("f", "Says.", (), (R,), gamma(R)))

@@ -1,0 +1,240 @@
+"""Sweeps on real clusters on this machine: workers that are killed, starved, or asked of a queue.
+
+Every result must be complete and the serial one's, bit for bit.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from meanfield.errors import FileError, ParameterError
+from meanfield.sweep import __main__ as sweep
+from meanfield.sweep import workers
+from meanfield.sweep.workers import Cluster
+
+xarray = pytest.importorskip("xarray")
+pytest.importorskip("distributed")
+
+ROOT = Path(__file__).parents[3]
+ENVIRONMENT = {
+    **os.environ,
+    "PYTHONPATH": str(ROOT),
+    "DASK_DISTRIBUTED__WORKER__DAEMON": "True",
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+}
+LONG = """
+closure = "spectral"
+epochs = [60, 120]
+[grid]
+N = { from = 4, to = 8 }
+T = { from = 3, to = 6 }
+lr = [1.0, 2.0]
+"""
+
+
+@pytest.fixture(scope="module")
+def serial(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """The dataset computed one point after the other in one process."""
+    folder = tmp_path_factory.mktemp("serial")
+    (folder / "grid.toml").write_text(LONG, encoding="utf-8")
+    command(folder, "--workers", "0")
+    return xarray.open_zarr(folder / "sweep.zarr").load()
+
+
+def command(folder: Path, *options: str) -> None:
+    """Run the sweep of LONG as its users do."""
+    (folder / "grid.toml").write_text(LONG, encoding="utf-8")
+    done = started(folder, *options)
+    _, said = done.communicate(timeout=240)
+    assert done.returncode == 0, said
+
+
+def started(folder: Path, *options: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-W", "error", "-m", "meanfield.sweep", "grid.toml", "--out",
+         "sweep.zarr", *options],
+        cwd=folder, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
+def dask(*arguments: str, log: Path | str = os.devnull) -> subprocess.Popen[bytes]:
+    """Start a Dask process in a group of its own, so that it is killed with all its children."""
+    with open(log, "wb") as said:
+        return _dask(*arguments, said=said)
+
+
+def _dask(*arguments: str, said: Any) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "dask", *arguments, "--no-dashboard"],
+        env=ENVIRONMENT, stdout=said, stderr=said,
+        start_new_session=True,
+    )  # fmt: skip
+
+
+def kill(process: subprocess.Popen[bytes]) -> None:
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+@contextmanager
+def scheduler(folder: Path) -> Iterator[str]:
+    """A running scheduler; its address."""
+    import json
+
+    told = folder / "scheduler.json"
+    process = dask("scheduler", "--host", "127.0.0.1", "--port", "0", "--scheduler-file", str(told))
+    try:
+        until(told.exists)
+        yield json.loads(told.read_text(encoding="utf-8"))["address"]
+    finally:
+        kill(process)
+
+
+def until(true: Any, seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.05)
+
+
+def finished(folder: Path) -> int:
+    """How many points a sweep under way has."""
+    try:
+        return int((xarray.open_zarr(folder / "sweep.zarr").status.values != 0).sum())
+    except (OSError, ValueError, KeyError):
+        return 0
+
+
+def test_killed_and_starved_workers_cost_nothing(serial: Any, tmp_path: Path) -> None:
+    (tmp_path / "grid.toml").write_text(LONG, encoding="utf-8")
+    with scheduler(tmp_path) as address:
+
+        def worker(memory: str, **log: Any) -> subprocess.Popen[bytes]:
+            return dask("worker", address, "--nthreads", "1", "--memory-limit", memory, **log)
+
+        log = tmp_path / "starved.log"
+        starved = worker("60MiB", log=log)  # Python with NumPy and SciPy alone needs more
+        alive = [worker("2GiB")]
+        killed = 0
+        running = started(tmp_path, "--scheduler", address)
+        try:
+            for goal in (1, 16):  # each time the worker that works is killed for good
+                until(lambda goal=goal: finished(tmp_path) >= goal)
+                assert running.poll() is None
+                kill(alive.pop())
+                killed += 1
+                alive.append(worker("2GiB"))
+            _, said = running.communicate(timeout=240)
+            assert running.returncode == 0, said
+        finally:
+            running.kill()
+            for process in (*alive, starved):
+                kill(process)
+    assert killed == 2
+    assert log.read_text(encoding="utf-8").count("exceeded 95% memory budget") > 1
+    assert xarray.open_zarr(tmp_path / "sweep.zarr").load().identical(serial)
+
+
+def test_a_local_cluster_gives_the_serial_numbers(serial: Any, tmp_path: Path) -> None:
+    command(tmp_path, "--workers", "2")
+    assert xarray.open_zarr(tmp_path / "sweep.zarr").load().identical(serial)
+
+
+def test_jobs_of_a_queue_give_the_serial_numbers(
+    serial: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The queue's sbatch and scancel are stood in for by scripts that run and kill the job."""
+    pytest.importorskip("dask_jobqueue")
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    log = tmp_path / "job.sh"
+    for name, text in {
+        "sbatch": f'cp "$1" {log}; setsid bash {log} >/dev/null 2>&1 & '
+        'echo "Submitted batch job $!"',
+        "scancel": 'kill -9 -- "-$1"; true',
+    }.items():
+        path = tools / name
+        path.write_text(f"#!/bin/bash\n{text}\n", encoding="utf-8")
+        path.chmod(path.stat().st_mode | stat.S_IXUSR)
+    monkeypatch.setitem(ENVIRONMENT, "PATH", f"{tools}:{os.environ['PATH']}")
+    monkeypatch.setitem(ENVIRONMENT, "DASK_JOBQUEUE__SLURM__INTERFACE", "lo")
+    command(tmp_path, "--slurm", "1", "--queue", "long", "--walltime", "02:00:00",
+            "--memory", "2GiB", "--directive=--gres=gpu:1")  # fmt: skip
+    assert xarray.open_zarr(tmp_path / "sweep.zarr").load().identical(serial)
+    script = log.read_text(encoding="utf-8")
+    for line in ("-p long", "-t 02:00:00", "--mem=2G", "--gres=gpu:1"):
+        assert f"#SBATCH {line}" in script
+
+
+def _fails(value: int) -> int:
+    raise ParameterError(f"{value} cannot be")
+
+
+def test_what_a_task_raises_is_raised_here() -> None:
+    with pytest.raises(ParameterError, match="3 cannot be"):
+        list(workers.run(_fails, [(3,)], Cluster(workers=0)))
+
+
+@pytest.mark.parametrize("patience", [3, 2])
+def test_a_task_whose_workers_die_is_tried_again_and_given_up_at_last(
+    patience: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import dask
+
+    monkeypatch.setattr(workers, "DEATHS", patience)
+
+    def dies_twice(folder: str) -> int:
+        import os
+        import tempfile
+
+        if len(os.listdir(folder)) < 2:
+            tempfile.mkstemp(dir=folder)
+            os._exit(1)
+        return 7
+
+    def answers() -> list[Any]:
+        return [answer for _, answer in
+                workers.run(dies_twice, [(str(tmp_path),)], Cluster(workers=1))]  # fmt: skip
+
+    with dask.config.set({"distributed.scheduler.allowed-failures": 1}):
+        if patience == 3:  # the scheduler gives up after two deaths, and is asked to try again
+            assert answers() == [7]
+        else:
+            with pytest.raises(FileError, match="workers died 2 times over one task: give them"):
+                answers()
+
+
+def test_contradictions_are_told() -> None:
+    for given, told in (
+        ({"workers": 2, "scheduler": "tcp://a:1"}, "exclude one another"),
+        ({"workers": -1}, "--workers must be at least 0, not -1"),
+        ({"queue": "gpu"}, "--queue needs --slurm"),
+        ({"scheduler": "tcp://a:1", "memory": "1GiB"}, "--memory is for workers started here"),
+    ):
+        with pytest.raises(ParameterError, match=told):
+            Cluster(**given)  # type: ignore[arg-type]
+
+
+def test_a_scheduler_that_does_not_answer_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(workers, "PATIENCE", 1)
+    with pytest.raises(FileError, match=r"no scheduler answers at tcp://127\.0\.0\.1:9"):
+        list(workers.run(_fails, [(3,)], Cluster(scheduler="tcp://127.0.0.1:9")))
+    (tmp_path / "grid.toml").write_text(LONG, encoding="utf-8")
+    with pytest.raises(SystemExit, match="2"):
+        sweep.main([str(tmp_path / "grid.toml"), "--out", str(tmp_path / "a.zarr"),
+                    "--scheduler", "nonsense://"])  # fmt: skip
+    assert "no scheduler answers" in capsys.readouterr().err
