@@ -22,6 +22,7 @@ from derivations.equation import Check, CheckFailed, Equation, Status, collect
 from derivations.paper import (
     attention,
     attention_closures,
+    attention_course,
     definitions,
     dynamics,
     glu,
@@ -43,6 +44,7 @@ CHAPTERS: dict[str, ModuleType] = {
     "Learning the logic": logic,
     "Learning to attend": attention,
     "Closing the attention gradient": attention_closures,
+    "Attention at the start, under way and at the end": attention_course,
     "The closed dynamics": dynamics,
     "The thermodynamic limit": thermodynamic_limit,
     "Early training and onset": regimes,

@@ -24,16 +24,14 @@ from derivations.models.rotary_head import (
     random_heads,
 )
 from derivations.models.sampling import agreement
-from derivations.models.sums import contract, expand_sums, numbers
+from derivations.models.sums import contract, numbers
 from derivations.paper.attention import (
     PLANES,
     PREDICTORS,
     M_block,
     M_cos,
     M_sin,
-    attention_logit,
     close,
-    contract_each_sum,
     key,
     lag,
     matrix_M,
@@ -41,8 +39,8 @@ from derivations.paper.attention import (
     quadratic_form,
     query,
 )
-from derivations.paper.definitions import attention, expectation, retrieval, row_sum
-from derivations.symbols import A, G, R, T, d, g0, gamma, i, j, l, omega, r, sigma2, u
+from derivations.paper.definitions import expectation, row_sum
+from derivations.symbols import A, G, R, T, d, g0, gamma, i, j, omega, r, sigma2
 
 delta = sp.KroneckerDelta
 CLOSURE = Status.CLOSURE
@@ -278,6 +276,7 @@ def covariance_matrix() -> Iterator[Step]:
     )
 
 
+@shown("(3*sigma2)**(n/2)*(1 + (-1)**n)/(2*(n + 1))")
 @equation(
     "72b",
     "Law of the initial weights",
@@ -367,137 +366,6 @@ def initial_gradient(mean_gradient: sp.Eq, matrix_M_ansatz: sp.Eq) -> Iterator[S
         "At the start attention is even: R = 1/T",
         sp.Eq(Gamma_0, sp.factor(under_ansatz.subs(R, 1 / T))),
     )
-
-
-# --- attention at the start and at the end -------------------------------------------------------
-
-
-def to_second_order(attention: sp.Eq) -> sp.Expr:
-    """(4a) in powers of the attention logits, up to the second, as sums over positions."""
-    scale = sp.Symbol("epsilon", real=True)
-    scaled = attention.rhs.replace(
-        lambda e: isinstance(e, sp.Indexed) and e.base == u, lambda logit: scale * logit
-    )
-    number = sp.Sum(1, *attention.rhs.atoms(sp.Sum).pop().limits)
-    orders = (sp.diff(scaled, scale, power).subs(scale, 0) for power in range(3))
-    total = sp.Add(*(order / sp.factorial(power) for power, order in enumerate(orders)))
-    return sp.expand(total.subs(number, number.doit()))
-
-
-def mean_over_logits(expr: sp.Expr, product: sp.Expr) -> sp.Expr:
-    """The mean of ``expr``: 0 of one attention logit, ``product`` in j and l of two of a row."""
-
-    def mean(term: sp.Expr) -> sp.Expr:
-        limits, drawn = [], sp.S.One
-        for base, power in term.as_powers_dict().items():
-            if not isinstance(base, sp.Sum):
-                drawn *= base**power
-                continue
-            ((index, low, high),) = base.limits
-            for _ in range(int(power)):
-                own = sp.Dummy(index.name, **index.assumptions0)
-                drawn *= base.function.xreplace({index: own})
-                limits.append((own, low, high))
-        columns = [
-            logit.indices[1]
-            for logit, power in drawn.as_powers_dict().items()
-            if isinstance(logit, sp.Indexed)
-            for _ in range(int(power))
-        ]
-        if len(columns) == 1:
-            return sp.S.Zero
-        constant = drawn.subs({u[i, column]: 1 for column in columns})
-        moment = product.subs(dict(zip((j, l), columns, strict=False)), simultaneous=True)
-        whole = constant * (moment if columns else 1)
-        return sp.Sum(whole, *limits) if limits else whole
-
-    return sp.Add(*(mean(term) for term in sp.Add.make_args(expr)))
-
-
-@equation(
-    "15j",
-    "Attention at the start, to second order",
-    status=Status.BEYOND,
-    follows_from=(attention, attention_logit, start_of_weights),
-    note="Not even: at T = 10, d = 64, base 10 it is 1.5 % above 1/T in the first and the last "
-    "column, 0.8 % below in the middle. Odd orders vanish, as a query and its negative are alike.",
-)
-def attention_at_start(
-    attention: sp.Eq, attention_logit: sp.Eq, start_of_weights: sp.Eq
-) -> Iterator[Step]:
-    powers = to_second_order(attention)
-    yield "The softmax in powers of the attention logits", powers
-    (total,) = attention_logit.rhs.atoms(sp.Sum)
-    here = attention_logit.rhs / total * total.function
-    squared = sp.expand(here * here.subs(j, l))
-    for vector in (query, key):
-        entries_of = dict(zip(plane(vector), (1, 2), strict=True))
-        for one, other in itertools.combinations_with_replacement(entries_of, 2):
-            places = {row: entries_of[one], column: entries_of[other]}
-            squared = squared.subs(one * other, start_of_weights.rhs.subs(places))
-    require(not squared.has(query, key), "a logit holds other products than of query and key")
-    in_plane = sp.simplify(squared)
-    yield "Two logits of a row: planes are independent, the mean product within one is", in_plane
-    product = sp.Sum(in_plane, *total.limits)
-    require(not product.has(i), "the mean product depends on more than the two columns")
-    mean = expand_sums(mean_over_logits(powers, product))
-    yield "In the mean over the start", sp.Eq(expectation(A[i, j]), mean)
-
-
-def of_locked_rows(summed: sp.Expr, share: sp.Symbol, row_sum: sp.Eq) -> sp.Expr:
-    """A sum over predictors where each neighbour of the right action gets ``share``.
-
-    To first order in it, so that the two sides add up; the first and the last row have one side.
-    """
-    (total,) = (part for part in summed.atoms(sp.Sum) if part.limits[0][0] == i)
-    ((_, first, last),) = total.limits
-
-    def with_rows(row: sp.Expr, *limits: sp.Expr) -> sp.Expr:
-        filled = total.function.replace(
-            lambda e: isinstance(e, sp.Indexed) and e.base == A,
-            lambda entry: row.subs(j, entry.indices[1]),
-        )
-        of_one = sp.expand(contract(contract_each_sum(filled)), trig=True)
-        require(not of_one.has(i), "the rows differ")
-        to_first = of_one.coeff(share, 0) + share * of_one.coeff(share, 1)
-        return to_first * (limits[1] - limits[0] + 1)
-
-    right = delta(j, i - T)
-    locked = with_rows(row_sum.rhs * right, first, last)
-    for side, limits in ((-1, (first + 1, last)), (1, (first, last - 1))):
-        row = (row_sum.rhs - share) * right + share * delta(j, i - T + side)
-        locked += with_rows(row, *limits) - with_rows(row_sum.rhs * right, *limits)
-    return sp.factor(summed.xreplace({total: locked}))
-
-
-@equation(
-    "70d",
-    "G when attention has locked on",
-    status=Status.BEYOND,
-    follows_from=(row_sum, retrieval, matrix_M, quadratic_form),
-    note="What is left to 1 then sits on the two neighbours of the right action, whose logits are "
-    "the nearest. The ansatz (70) falls like (1 - R)^2 too, but spreads the rest over all T - 1 "
-    "positions: at T = 10, d = 64 and R = 0.99 its G is 9.5 times too large at a RoPE base of 10, "
-    "7.8 times at 10^4, where (70d) is 2 % above.",
-)
-def gradient_at_end(
-    row_sum: sp.Eq, retrieval: sp.Eq, matrix_M: sp.Eq, quadratic_form: sp.Eq
-) -> Iterator[Step]:
-    share = sp.Symbol("epsilon", positive=True)  # of attention on each neighbour
-    retrieved = of_locked_rows(retrieval.rhs, share, row_sum)
-    yield "The first and the last row have one neighbour, all others two", sp.Eq(R, retrieved)
-    (in_R,) = sp.solve(retrieved - R, share)
-    yield "So each neighbour gets", sp.Eq(share, in_R)
-    block = matrix_M.rhs.applyfunc(
-        lambda entry: sp.factor(of_locked_rows(entry, share, row_sum).subs(share, in_R))
-    )
-    yield "Insert into (69a)", sp.Eq(M_block, block)
-    (total,) = quadratic_form.rhs.atoms(sp.Sum)
-    blocks = dict(zip(M_block, block, strict=True))
-    summand = sp.factor(sp.trigsimp(sp.factor(total.function.xreplace(blocks))))
-    constant, by_plane = summand.as_independent(r, as_Add=False)
-    whole = quadratic_form.rhs.xreplace({total: constant * sp.Sum(by_plane, *total.limits)})
-    yield "and into (69); sin^2 + cos^2 = 1", sp.Eq(G, whole)
 
 
 # --- the closures --------------------------------------------------------------------------------
@@ -663,35 +531,6 @@ def exchangeable_differences(matrix_M_ansatz: sp.Eq, gradient_ansatz: sp.Eq) -> 
             ):
                 worst = max(worst, close(value, by_q[entry], "M"))
     return f"two (T, d), R = 0.15 and 0.8, largest deviation {sp.N(worst, 1)}"
-
-
-@check(
-    gradient_at_end,
-    kind=Kind.NUMERIC,
-    says="central differences of R where a bias leaves all but 10^-8 on the right action, what is "
-    "left on its neighbours",
-)
-def differences_at_end(gradient_at_end: sp.Eq) -> str:
-    share, worst = mp.mpf(10) ** -8, sp.Float(0)
-    for head in random_heads():
-        rows = []
-        for t in range(head.T):
-            row = [share if abs(t - x) == 1 else share**3 for x in range(head.T)]
-            row[t] = 1 - sum(row) + share**3
-            rows.append(tuple(row))
-        head = head.with_attention(tuple(rows))
-        by_q, by_k = head.gradient(Head.retrieval)
-        arrays = {
-            query: entries(head.q),
-            key: entries(head.k),
-            omega: entries(head.omega),
-        }
-        at = {**head.sizes(), R: exact(head.retrieval())}
-        claimed = numbers(gradient_at_end.rhs, at, arrays)
-        gap = abs(claimed / exact(sum(x**2 for x in by_q + by_k)) - 1)
-        require(bool(gap < 1e-6), f"G is {claimed}, a share {gap} off")
-        worst = max(worst, gap)
-    return f"two (T, d), largest deviation {sp.N(worst, 1)}"
 
 
 def explicit_form_factor(length: int, angle: Real) -> Real:

@@ -16,7 +16,7 @@ from derivations.equation import Kind, Status, Step, check, equation, require, s
 from derivations.models.enumeration import small_model
 from derivations.models.sampling import agreement
 from derivations.models.sums import contract, l_prime, numbers
-from derivations.paper.attention_closures import attention_at_start
+from derivations.paper.attention_course import attention_at_start
 from derivations.paper.definitions import alignment, off_target, retrieval, row_sum
 from derivations.paper.dynamics import (
     R_dot,
