@@ -18,7 +18,7 @@ HEADS: dict[str, Any] = {
     name: getattr(sp, name)
     for name in (
         "exp", "log", "sin", "cos", "erf", "LambertW", "polylog", "Sum", "Integral", "Derivative",
-        "KroneckerDelta", "pi", "oo",
+        "KroneckerDelta", "factorial", "pi", "oo",
     )
 } | {"expm1": expm1, "log1p": log1p}  # fmt: skip
 
@@ -141,7 +141,7 @@ def _split(factor: sp.Expr) -> list[tuple[sp.Expr | None, sp.Expr | None]]:
 
 def plain(name: str) -> str:
     r"""How a letter is typed: ``\sigma_W^2`` is sigma_W2, ``\dot{R}`` dotR and ``U'`` U_prime."""
-    for sign in "\\^{}":
+    for sign in "\\^{}()":
         name = name.replace(sign, "")
     return name.replace("'", "_prime").replace(" ", "_")
 

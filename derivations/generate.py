@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 from derivations import registry
@@ -36,9 +37,10 @@ from derivations.functions.names import NAMES
 TARGET = Path(__file__).parents[1] / "meanfield" / "generated.py"
 
 
-def functions() -> list[Written]:
+@cache
+def functions() -> tuple[Written, ...]:
     """Everything that goes into meanfield/generated.py, in order."""
-    return [
+    return (
         *starts.starts(),
         *mean_field.mean_field(),
         *closures.closures(),
@@ -48,7 +50,7 @@ def functions() -> list[Written]:
         *logit_variances.spread(),
         *second_order.corrected_flow(),
         *planes.planes(),
-    ]
+    )
 
 
 def module_source() -> str:

@@ -133,7 +133,7 @@ class Model:
         lead = attention.start.shape[:-1]
         y0 = np.concatenate([attention.start, np.zeros((*lead, 2))], axis=-1)
         # the size of U while attention locks on
-        gap = 1 / math.sqrt(generated.kappa(p.N, p.K, attention.rate * self.descent.pace))
+        gap = 1 / math.sqrt(generated.rate_constant(p.N, p.K, attention.rate * self.descent.pace))
         scale = np.array([*attention.scale, gap * 1e-3, gap / p.K * 1e-3])
 
         def rhs(_t: float, y: Array) -> Array:

@@ -225,10 +225,16 @@ def bend_quadratic(logit_R: Real) -> Real:
     return np.zeros_like(logit_R, dtype=float)[()]
 
 
-def kappa(N: Real, K: Real, rate: Real) -> Real:
-    """The one constant of the curves in internal time. (X1d)"""
+def rate_constant(N: Real, K: Real, rate: Real) -> Real:
+    """kappa, the one constant of the curves in internal time. (X1d)"""
     N, K = 1.0 * N, 1.0 * K
     return N**2 * ((K - 1) / (N - 1)) * rate
+
+
+def total(U: Real, S: Real, K: Real) -> Real:
+    """V = Q + (K - 1) S from U = Q - S and S. (X1e)"""
+    K = 1.0 * K
+    return U + K * S
 
 
 def margin_by_gap(R: Real, U: Real, V: Real, C: Real, N: Real, K: Real) -> Real:

@@ -76,7 +76,8 @@ def learned_rollout(model: Transformer, data: Sequences) -> Tensor:
 
 def _grad_R_squared(model: Transformer, A: Tensor) -> Tensor:
     T = A.shape[-1]
-    by_q, by_k = model.attention_gradient(A, torch.eye(T).to(A).expand_as(A) / T)
+    by_A = torch.eye(T, dtype=A.dtype, device=A.device).expand_as(A) / T
+    by_q, by_k = model.attention_gradient(A, by_A)
     # each of the d_embed columns of W_Q and W_K has the gradient of their sum
     return model.query.shape[2] * (by_q.square() + by_k.square()).sum(-1)
 

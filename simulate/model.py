@@ -7,6 +7,7 @@ the right action. A logit is y_n = sum_j A_tj (W_{a_j})_{n s_t}.
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -48,7 +49,7 @@ class Transformer(nn.Module):
         self.key = parameter(task.key)
         self.W = parameter(task.W, dtype)
         d_embed = task.query.shape[2]
-        self.embedding = parameter(torch.ones(len(task.seeds), p.K + p.N, d_embed))
+        self.embedding = parameter(np.ones((len(task.seeds), p.K + p.N, d_embed)))
         self.embedding.requires_grad = not fix_embedding
         waves = torch.as_tensor(planes(p).waves, device=device)
         step = torch.arange(p.T, device=device)

@@ -55,7 +55,7 @@ class Optimizer:
                 list(means),
                 list(squares),
                 [],
-                [torch.tensor(float(self.steps)) for _ in tensors],
+                [torch.tensor(float(self.steps), device="cpu") for _ in tensors],
                 foreach=False,
                 amsgrad=False,
                 beta1=BETA_1,

@@ -30,7 +30,7 @@ ALSO = {
     "figures/batches.py": {"simulate"},  # its settings, which load no torch
     "figures/make_runs.py": {"torch", "simulate"},
 }
-SWEEPS = {"xarray", "zarr", "dask", "distributed", "dask_jobqueue"}
+SWEEPS = {"numcodecs", "xarray", "zarr", "dask", "distributed", "dask_jobqueue"}
 LAZY = {"meanfield": {"matplotlib", "pandas", "tabulate", "tqdm", "derivations"} | SWEEPS}
 
 # The floors inside meanfield, from the ground: a room imports from rooms below it and from itself.
@@ -65,6 +65,7 @@ COUNTING = {
     "logits/sampled.py": "indices into what is drawn",
     "parameters.py": "the start of W is that of nn.Linear(N, N)",
     "predict/plot.py": "chance",
+    "start.py": "the last state, in a message",
     "predict/quadrature.py": "a bound on how far a path goes",
     "predict/scaling.py": "the width of a peak",
     "dynamics.py": "the scales on which the solver is accurate",

@@ -65,9 +65,11 @@ from derivations.paper.attention_closures import (
     explicit_form_factor,
     gradient_ansatz,
     gradient_at_end,
+    law_of_weights,
     linear_closure,
     linear_rate,
     phi,
+    power,
     quadratic_closure,
     quadratic_rate,
 )
@@ -134,6 +136,7 @@ def retrieval_by_plane(logit_by_plane: sp.Eq, retrieval_gradient: sp.Eq) -> Iter
     )
 
 
+@shown("q[r]**2 + q[r + d/2]**2 + k[r]**2 + k[r + d/2]**2")
 @equation("X5d", "Size of a plane", status=BEYOND)
 def plane_size() -> Iterator[Step]:
     yield (
@@ -228,6 +231,7 @@ def size_flow(weight_flow: sp.Eq, plane_product: sp.Eq, plane_size: sp.Eq) -> It
     )
 
 
+@shown("q[r]**2 + q[r + d/2]**2 - (k[r]**2 + k[r + d/2]**2)")
 @equation("X5h", "Conserved imbalance", status=BEYOND, follows_from=(weight_flow, plane_product))
 def conserved_imbalance(weight_flow: sp.Eq, plane_product: sp.Eq) -> Iterator[Step]:
     difference = squared_length(query) - squared_length(key)
@@ -363,37 +367,47 @@ start_variance = sp.Symbol(r"v_p", positive=True)  # of either part of p_r
 size_variance = sp.Symbol(r"v_n", positive=True)  # of n_r
 
 
-def mean_over_start(expr: sp.Expr) -> sp.Expr:
-    """Average over independent entries, uniform on an interval about 0, of variance sigma^2."""
-    width, x = sp.sqrt(3 * sigma2), sp.Symbol("x", real=True)
-    for vector in (query, key):
-        for entry in plane(vector):
-            uniform = sp.expand(expr).subs(entry, x) / (2 * width)
-            expr = sp.integrate(sp.expand(uniform), (x, -width, width))
-    return sp.simplify(expr)
+def mean_over_start(expr: sp.Expr, law_of_weights: sp.Eq) -> sp.Expr:
+    """Average over independent entries of query and key, by their moments."""
+    drawn = [*plane(query), *plane(key)]
+    total = sp.S.Zero
+    for powers, constant in sp.Poly(expr, *drawn).terms():
+        moments = (law_of_weights.rhs.subs(power, order) for order in powers if order)
+        total += constant * sp.Mul(*moments)
+    return sp.simplify(total)
 
 
 @equation(
-    "X5m", "Spread of the products at the start", status=BEYOND, follows_from=(plane_product,)
+    "X5m",
+    "Spread of the products at the start",
+    status=BEYOND,
+    follows_from=(plane_product, law_of_weights),
 )
-def product_spread(plane_product: sp.Eq) -> Iterator[Step]:
+def product_spread(plane_product: sp.Eq, law_of_weights: sp.Eq) -> Iterator[Step]:
     first, second = plane_product.rhs
-    yield "Their mean", sp.ImmutableMatrix([mean_over_start(part) for part in (first, second)])
-    squares = [mean_over_start(part) for part in (first**2, second**2, first * second)]
+    means, squares = (
+        [mean_over_start(part, law_of_weights) for part in parts]
+        for parts in ((first, second), (first**2, second**2, first * second))
+    )
+    yield "Their mean", sp.ImmutableMatrix(means)
+    require(not any(means), "they are not 0 on average")
     require(squares[0] == squares[1] and squares[2] == 0, "the two parts differ, or go together")
     yield "Variance of either part; they do not go together", sp.Eq(start_variance, squares[0])
 
 
-@equation("X5n", "Mean size at the start", status=BEYOND, follows_from=(plane_size,))
-def mean_size(plane_size: sp.Eq) -> Iterator[Step]:
-    yield "Four entries", sp.Eq(size[r], mean_over_start(plane_size.rhs))
+@equation("X5n", "Mean size at the start", status=BEYOND, follows_from=(plane_size, law_of_weights))
+def mean_size(plane_size: sp.Eq, law_of_weights: sp.Eq) -> Iterator[Step]:
+    yield "Four entries", sp.Eq(size[r], mean_over_start(plane_size.rhs, law_of_weights))
 
 
 @equation(
-    "X5o", "Spread of the sizes at the start", status=BEYOND, follows_from=(plane_size, mean_size)
+    "X5o",
+    "Spread of the sizes at the start",
+    status=BEYOND,
+    follows_from=(plane_size, mean_size, law_of_weights),
 )
-def size_spread(plane_size: sp.Eq, mean_size: sp.Eq) -> Iterator[Step]:
-    square = mean_over_start(plane_size.rhs**2)
+def size_spread(plane_size: sp.Eq, mean_size: sp.Eq, law_of_weights: sp.Eq) -> Iterator[Step]:
+    square = mean_over_start(plane_size.rhs**2, law_of_weights)
     yield "Mean of the square, the entries uniform", square
     yield "Variance", sp.Eq(size_variance, sp.simplify(square - mean_size.rhs**2))
 
@@ -721,7 +735,8 @@ def along_the_flow(
 ) -> str:
     said = []
     for (length, planes, base), by_closure in CLOSURE_OVER_G.items():
-        retrieved, G, _ = (list(each) for each in zip(*resolved_flow(length, planes, base)))
+        flow = resolved_flow(length, planes, base)
+        retrieved = [R_there for R_there, _, _ in flow]
         factors = entries(
             tuple(explicit_form_factor(length, mp.mpf(angle)) for angle in angles(planes, base))
         )
@@ -732,7 +747,7 @@ def along_the_flow(
         ):
             constant = numbers(rate.rhs, sizes, {phi: factors})
             claimed = sp.lambdify(R, closure.rhs.subs(symbol, constant), "math")
-            ratios = [claimed(R_there) / G_there for R_there, G_there in zip(retrieved, G)]
+            ratios = [claimed(R_there) / G_there for R_there, G_there, _ in flow]
             require(abs(ratios[0] - 1) < 1e-12, f"it starts at {ratios[0]} of the true G")
             found = [at_level(level, ratios, retrieved) for level in LEVELS]
             off = max(abs(x / y - 1) for x, y in zip(found, stated, strict=True))

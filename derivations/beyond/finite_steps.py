@@ -59,6 +59,7 @@ p_back_im = sp.IndexedBase(r"p_b^{\prime\prime}", real=True)
 imbalance_dot = sp.IndexedBase(r"\dot{I}", real=True)
 
 
+@shown("f(x) - eta/2*Derivative(f(x), x)*f(x)")
 @equation("X7a", "Gradient steps as a flow", status=BEYOND)
 def modified_flow() -> Iterator[Step]:
     correction = sp.Symbol("f_1", real=True)
@@ -71,6 +72,7 @@ def modified_flow() -> Iterator[Step]:
     yield "So steps follow", sp.Eq(x_dot, f_x + eta * found)
 
 
+@shown("f(x - eta/2*f(x))")
 @equation("X7b", "Gradient steps half a step back", status=BEYOND, follows_from=(modified_flow,))
 def delayed_flow(modified_flow: sp.Eq) -> Iterator[Step]:
     back = f(x - eta / 2 * f(x))
@@ -80,6 +82,10 @@ def delayed_flow(modified_flow: sp.Eq) -> Iterator[Step]:
     yield "is that of (X7a) to the same order", sp.Eq(x_dot, back)
 
 
+@shown(
+    "varphi(t) - eta/2*(Derivative(varphi(t), t) + (1 - 2*R - R*(1 - R)"
+    "*Derivative(G(R), R)/(2*G(R)))*varphi(t)**2)"
+)
 @equation(
     "X7c",
     "Growth of R in steps, for any closure",

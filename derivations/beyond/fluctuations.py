@@ -106,6 +106,10 @@ others = (n, 1, N - 1)
 # --- the loss ------------------------------------------------------------------------------------
 
 
+@shown(
+    "(1 - g)*delta_c**2 + g/(N - 1)*Sum(delta[m]**2, (m, 1, N - 1)) - ((1 - g)*delta_c "
+    "+ g/(N - 1)*Sum(delta[m], (m, 1, N - 1)))**2"
+)
 @equation(
     "X8a",
     "Curvature of cross-entropy",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator
+from functools import cache
 
 import mpmath
 import sympy as sp
@@ -355,6 +356,14 @@ def solved(
 
     sizes: values of N, K, T and the closure's rate.  start: values of R, Q, S and C.
     """
+    return _solved(growth, tuple(sizes.items()), tuple(start.items()), end, steps)
+
+
+@cache
+def _solved(
+    growth: tuple[sp.Eq, ...], sizes_items: tuple, start_items: tuple, end: float, steps: int
+) -> list[dict]:
+    sizes, start = dict(sizes_items), dict(start_items)
     names, h = (R, Q, S), end / steps
     rates = [sp.lambdify((*names, g), eq.rhs.subs(sizes), modules="math") for eq in growth]
 

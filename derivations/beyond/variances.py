@@ -45,9 +45,9 @@ from derivations.models.sums import (
 )
 from derivations.paper.definitions import head_output, logits, row_sum, values
 from derivations.paper.dynamics import U, V
-from derivations.paper.logic import c_2, logic_update, mean_permutation
+from derivations.paper.logic import c_2, logic_update, mean_permutation, overlap_at_mean
 from derivations.paper.logits import over_action_positions
-from derivations.paper.overlaps import agreements, overlap_of_independent
+from derivations.paper.overlaps import agreements
 from derivations.paper.rollout import sigma_c, sigma_o
 from derivations.symbols import A, K, N, P, R, T, W, a, eta, i, j, k, l, m, n, x, y, z
 
@@ -75,10 +75,10 @@ is_right = delta(j, i - T)
     "X6c",
     "Retrieval part by the gap",
     status=BEYOND,
-    follows_from=(gap_by_retrieval_part, overlap_of_independent),
+    follows_from=(gap_by_retrieval_part, overlap_at_mean),
 )
-def retrieval_part(gap_by_retrieval_part: sp.Eq, overlap_of_independent: sp.Eq) -> Iterator[Step]:
-    averaged = gap_by_retrieval_part.subs(c_2, overlap_of_independent.rhs / N)
+def retrieval_part(gap_by_retrieval_part: sp.Eq, overlap_at_mean: sp.Eq) -> Iterator[Step]:
+    averaged = gap_by_retrieval_part.subs(c_2, overlap_at_mean.rhs)
     yield "Independent permutations overlap in 1/N of the states", averaged
     yield "Solve", sp.Eq(u, sp.factor(sp.solve(averaged, u)[0]))
 
@@ -88,14 +88,15 @@ def retrieval_part(gap_by_retrieval_part: sp.Eq, overlap_of_independent: sp.Eq) 
     "X6d",
     "Heuristic by the total",
     status=BEYOND,
-    follows_from=(total_by_heuristic, overlap_of_independent),
+    follows_from=(total_by_heuristic, overlap_at_mean),
 )
-def heuristic(total_by_heuristic: sp.Eq, overlap_of_independent: sp.Eq) -> Iterator[Step]:
-    averaged = total_by_heuristic.subs(c_2, overlap_of_independent.rhs / N)
+def heuristic(total_by_heuristic: sp.Eq, overlap_at_mean: sp.Eq) -> Iterator[Step]:
+    averaged = total_by_heuristic.subs(c_2, overlap_at_mean.rhs)
     yield "Independent permutations overlap in 1/N of the states", averaged
     yield "Solve", sp.Eq(v, sp.factor(sp.solve(averaged, v)[0]))
 
 
+@shown("W0[k, n, m] + u*(P[k, n, m] - barP[n, m]) + v*(barP[n, m] - 1/N)")
 @equation(
     "X6",
     "Matrices along the flow",
@@ -180,6 +181,10 @@ def squared_attention(row_sum: sp.Eq) -> Iterator[Step]:
 # --- the logit and its variance ------------------------------------------------------------------
 
 
+@shown(
+    "Sum(W0[k, n, m_0]*z[i, k], (k, 1, K)) + Sum((u*z[i, k] + (v - u)/K)"
+    "*P[k, n, m_0], (k, 1, K)) - v/N"
+)
 @equation(
     "X6h", "Logit along the flow", status=BEYOND, follows_from=(logits, micro_form, values, row_sum)
 )

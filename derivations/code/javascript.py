@@ -20,7 +20,7 @@ from derivations.form import fractions
 NEEDED = (
     "nominal_retrieval", "power_frequency", "uniform_variance", "mean_overlap", "margin", "loss",
     "form_factor", "closure_rate_linear", "closure_rate_quadratic", "driven_rates",
-    "growth_linear", "growth_quadratic", "kappa", "early_time", "onset_gap_linear",
+    "growth_linear", "growth_quadratic", "rate_constant", "total", "early_time", "onset_gap_linear",
     "onset_gap_quadratic", "log_any_above", "log_right_below", "rollout_error", "retrieval_part",
     "heuristic_part", "logit_variances",
 )  # fmt: skip

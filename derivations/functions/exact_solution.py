@@ -22,7 +22,7 @@ from derivations.functions.closures import rate
 from derivations.functions.mean_field import ERROR, MARGIN_RANGES, MISSING, STATE_LINES, missing
 from derivations.paper import dynamics, loss, thermodynamic_limit
 from derivations.paper.dynamics import U, V, kappa, rho
-from derivations.symbols import C, Delta, G, K, N, R, g
+from derivations.symbols import C, Delta, G, K, N, Q, R, S, g
 
 start = sp.Symbol("logit_R0", real=True)
 RANGES = {start: (-4, 0), rho: (-4, 4), kappa: (1, 5), U: (1, 2), U_0: (0, 1)}
@@ -32,11 +32,18 @@ def exact_solution() -> list[Written]:
     """All of these."""
     return [
         Written(
-            "kappa",
-            "The one constant of the curves in internal time.",
+            "rate_constant",
+            "kappa, the one constant of the curves in internal time.",
             (dynamics.rate_constant,),
             (N, K, rate),
             held(dynamics.rate_constant, {dynamics.rate: rate}),
+        ),
+        Written(
+            "total",
+            "V = Q + (K - 1) S from U = Q - S and S.",
+            (dynamics.right_logit_in_gap,),
+            (U, S, K),
+            prove("U + K*S", sp.expand(dynamics.total.subs(Q, U + S))),
         ),
         as_shown("margin_by_gap", "Margin.", solution.margin_by_gap, R, U, V, C, N, K),
         *slopes(),

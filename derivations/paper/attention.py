@@ -229,6 +229,7 @@ def teacher_lead(teacher_attention_logit: sp.Eq) -> Iterator[Step]:
 # --- gradient of R -------------------------------------------------------------------------------
 
 
+@shown("A[i, j]*KroneckerDelta(i, i_prime)*(KroneckerDelta(j, l) - A[i, l])")
 @equation("67", "Softmax derivative", follows_from=(attention,))
 def softmax_slope(attention: sp.Eq) -> Iterator[Step]:
     normaliser = sp.Sum(sp.exp(u[i, l]), (l, 1, T))
@@ -251,6 +252,7 @@ def contract_each_sum(expr: sp.Expr) -> sp.Expr:
     return expr.xreplace({total: contract(total) for total in expr.atoms(sp.Sum)})
 
 
+@shown("1/T*A[i, i - T]*(KroneckerDelta(j, i - T) - A[i, j])")
 @equation("68", "Retrieval by attention logit", follows_from=(retrieval, softmax_slope))
 def retrieval_slope(retrieval: sp.Eq, softmax_slope: sp.Eq) -> Iterator[Step]:
     column = sp.Symbol("j'", integer=True, positive=True)
@@ -323,6 +325,10 @@ def weight_step() -> Iterator[Step]:
     yield "Downhill on the mean-field loss", sp.Eq(weight_change, -eta * sp.Derivative(L, weight))
 
 
+@shown(
+    "Sum(-Derivative(L, q[r])*Derivative(R, q[r]) - Derivative(L, k[r])"
+    "*Derivative(R, k[r]), (r, 0, d - 1))"
+)
 @equation("60", "Retrieval under gradient flow", follows_from=(weight_step,))
 def retrieval_flow(weight_step: sp.Eq) -> Iterator[Step]:
     def chain_rule(entries: Iterable[sp.Expr]) -> sp.Expr:
@@ -422,6 +428,10 @@ def _acting_on(
     return turn.applyfunc(lambda entry: insert_logit_slope(retrieval_gradient, entry))
 
 
+@shown(
+    "1/d*Sum((q[r]**2 + q[r + d/2]**2 + k[r]**2 + k[r + d/2]**2)*(Mcos[r]**2 "
+    "+ Msin[r]**2), (r, 0, d/2 - 1))"
+)
 @equation(
     "69",
     "G as a quadratic form",
@@ -535,8 +545,8 @@ def teacher_realised(teacher_attention_logit: sp.Eq, teacher_lead: sp.Eq) -> str
                 ahead = logit_at(row, row - head.T)(teacher) - measured
                 lead = numbers(teacher_lead.rhs, sizes, weights_of(teacher))
                 worst = max(worst, close(lead, ahead, "lead"))
-        large = {name: tuple(5 * x for x in getattr(teacher, name)) for name in ("q", "k")}
-        missed = max(missed, float(1 - replace(teacher, **large).retrieval()))
+        q, k = (tuple(5 * x for x in weights) for weights in (teacher.q, teacher.k))
+        missed = max(missed, float(1 - replace(teacher, q=q, k=k).retrieval()))
     require(missed < 1e-4, f"R comes to 1 - {missed} only")
     return f"largest deviation {sp.N(worst, 1)}; weights 5 times as large: 1 - R < {missed:.0e}"
 

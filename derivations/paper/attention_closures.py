@@ -57,6 +57,7 @@ vector = sp.IndexedBase("x", real=True)  # a random vector
 form = sp.IndexedBase("X", real=True)  # a matrix
 covariance = sp.IndexedBase("Sigma", real=True)  # covariance[a, b] = E x_a x_b
 row, column = sp.symbols("a b", integer=True, positive=True)
+power = sp.Symbol("n", integer=True, positive=True)
 
 
 # --- the form factor of a plane ------------------------------------------------------------------
@@ -279,15 +280,27 @@ def covariance_matrix() -> Iterator[Step]:
 
 @equation(
     "72b",
-    "Start of the weights",
+    "Law of the initial weights",
     status=Status.DEFINITION,
-    note="As nn.Linear draws them: uniform about 0, sigma^2 = 1/3. Only the variance enters here.",
+    note="As nn.Linear draws them, where sigma^2 = 1/3. All entries of query and key are "
+    "independent.",
 )
-def start_of_weights() -> Iterator[Step]:
-    yield (
-        "All entries of query and key are drawn alike and independently, about 0",
-        sp.Eq(covariance[row, column], sigma2 * delta(row, column)),
-    )
+def law_of_weights() -> Iterator[Step]:
+    width, x = sp.symbols("w x", positive=True)
+    yield "Uniform about 0, between -w and w: the variance is", sp.Eq(sigma2, width**2 / 3)
+    one_side = sp.integrate(x**power / (2 * width), (x, 0, width))
+    both = sp.factor(one_side * (1 + (-1) ** power)).subs(width, sp.sqrt(3 * sigma2))
+    yield "The moments of an entry", sp.Eq(expectation(vector[row] ** power), both)
+
+
+@equation("72c", "Covariance at the start", follows_from=(covariance_matrix, law_of_weights))
+def start_of_weights(covariance_matrix: sp.Eq, law_of_weights: sp.Eq) -> Iterator[Step]:
+    mean, square = (sp.simplify(law_of_weights.rhs.subs(power, order)) for order in (1, 2))
+    product = delta(row, column) * square + (1 - delta(row, column)) * mean**2
+    yield "One entry twice, or two independent ones", sp.Eq(covariance_matrix.lhs, product)
+    entry = covariance[column, row]
+    (found,) = sp.solve(covariance_matrix.rhs - product, entry)
+    yield "sigma^2 times 1", sp.Eq(covariance[row, column], found)
 
 
 @equation("72", "Mean of a quadratic form", follows_from=(covariance_matrix,))
@@ -444,7 +457,7 @@ def of_locked_rows(summed: sp.Expr, share: sp.Symbol, row_sum: sp.Eq) -> sp.Expr
             lambda e: isinstance(e, sp.Indexed) and e.base == A,
             lambda entry: row.subs(j, entry.indices[1]),
         )
-        of_one = sp.simplify(contract(contract_each_sum(filled)))
+        of_one = sp.expand(contract(contract_each_sum(filled)))
         require(not of_one.has(i), "the rows differ")
         return of_one.series(share, 0, 2).removeO() * (limits[1] - limits[0] + 1)
 
@@ -685,6 +698,32 @@ def explicit_form_factor(length: int, angle: Real) -> Real:
     return (
         1 - abs(sum(mp.expj(angle * position) for position in range(1, length + 1)) / length) ** 2
     )
+
+
+@check(
+    law_of_weights,
+    start_of_weights,
+    kind=Kind.MONTE_CARLO,
+    says="moments of 40,000 pairs of entries drawn from U(-3/2, 3/2)",
+)
+def drawn_weights(law_of_weights: sp.Eq, start_of_weights: sp.Eq) -> str:
+    rng = random.Random(72)
+    pairs = [(rng.uniform(-1.5, 1.5), rng.uniform(-1.5, 1.5)) for _ in range(40000)]
+    variance = {sigma2: sp.Rational(3, 4)}
+    said = []
+    for order in (2, 4, 6):
+        claimed = float(law_of_weights.rhs.subs({power: order, **variance}))
+        said.append(agreement((x**order for x, _ in pairs), claimed))
+    for chosen in ((1, 1), (1, 2)):
+        claimed = float(
+            start_of_weights.rhs.subs(dict(zip((row, column), chosen, strict=True))).subs(variance)
+        )
+        products = (1 + pair[0] * pair[chosen[1] - 1] for pair in pairs)
+        said.append(agreement(products, 1 + claimed))
+    for order in (1, 3):
+        claimed = float(law_of_weights.rhs.subs({power: order, **variance}))
+        said.append(agreement((1 + x**order for x, _ in pairs), 1 + claimed))
+    return "; ".join(said)
 
 
 @check(

@@ -297,7 +297,7 @@ def glu_of_random_matrices(glu: sp.Eq) -> str:
         )
         gates = (gate * vector).applyfunc(square)
         exact = down * sp.matrix_multiply_elementwise(gates, up * vector)
-        arrays = {
+        arrays: dict[sp.IndexedBase, Entries] = {
             base: {(row + 1, column + 1): matrix[row, column] for row, column in positions(matrix)}
             for base, matrix in ((W_down, down), (W_up, up), (W_gate, gate))
         }

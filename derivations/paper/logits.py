@@ -502,6 +502,7 @@ def any_logit_without_attention(any_logit_averaged: sp.Eq, row_sum: sp.Eq) -> It
     yield "and sums to 1", sp.Eq(mean_logit[i, n], factored.xreplace({row_sum.lhs: row_sum.rhs}))
 
 
+@shown("1/(N*K)*Sum(W[k, m, n], (k, 1, K), (m, 1, N), (n, 1, N))")
 @equation(
     "40",
     "Sum of the mean logits",

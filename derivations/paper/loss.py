@@ -112,9 +112,9 @@ def logits_off_means(model: SmallModel, strength: Real) -> list[tuple[int, list[
 
 def mean_logits(model: SmallModel) -> tuple[Fraction, Fraction]:
     """The right logit and the others, averaged over all words and positions."""
-    means = (model.mean_correct_logit, model.mean_other_logit)
-    right, other = (sum(map(mean, range(model.T))) / model.T for mean in means)
-    return right, other
+    steps, start = range(model.T), Fraction(0)
+    right = sum(map(model.mean_correct_logit, steps), start) / model.T
+    return right, sum(map(model.mean_other_logit, steps), start) / model.T
 
 
 def number(fraction: Fraction) -> Real:
@@ -122,6 +122,15 @@ def number(fraction: Fraction) -> Real:
     return mp.mpf(fraction.numerator) / fraction.denominator
 
 
+@cache
+def share_wrong(model: SmallModel, strength: Real) -> sp.Expr:
+    """Mean over all words of the probability of a wrong state."""
+    words = logits_off_means(model, strength)
+    shares = [1 - mp.exp(right) / sum(map(mp.exp, row)) for _, row, right in words]
+    return exact(sum(shares) / len(shares))
+
+
+@cache
 def loss_of_words(training_loss: sp.Eq, model: SmallModel, strength: Real) -> sp.Expr:
     """(7), its expectation a mean over all words."""
     (average,) = training_loss.rhs.atoms(expectation(0).func)
@@ -154,9 +163,7 @@ def loss_of_all_words(training_loss: sp.Eq, mean_field_loss: sp.Eq, error_signal
         losses, wrong = [], []
         for strength in (-STEP, 0, STEP):
             losses.append(loss_of_words(training_loss, model, strength))
-            words = logits_off_means(model, strength)
-            shares = [1 - mp.exp(one) / sum(map(mp.exp, row)) for _, row, one in words]
-            wrong.append(exact(sum(shares) / len(shares)))
+            wrong.append(share_wrong(model, strength))
         for measured, statement in ((losses, mean_field_loss), (wrong, error_signal)):
             slope = (measured[2] - measured[0]) / (2 * exact(STEP))
             gap = sp.N(statement.rhs.subs(at) - measured[1], 40)

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 import sympy as sp
 
-from derivations.equation import Kind, Status, Step, check, equation, require
+from derivations.equation import Kind, Status, Step, check, equation, require, shown
 from derivations.models.sampling import agreement
 from derivations.models.sums import contract, over
 from derivations.paper.definitions import permutation_matrices
@@ -41,6 +41,7 @@ def mean_permutation(permutation_matrices: sp.Eq) -> Iterator[Step]:
     yield "The matrix J/N", sp.Eq(mean_matrix[n, m], share)
 
 
+@shown("1/factorial(N)*KroneckerDelta(n, m) + (1 - 1/factorial(N))*X[n, m]")
 @equation("74", "The identity split off", follows_from=(mean_permutation,))
 def identity_split_off(mean_permutation: sp.Eq) -> Iterator[Step]:
     total = delta(n, m) + (count - 1) * X[n, m]
@@ -49,12 +50,14 @@ def identity_split_off(mean_permutation: sp.Eq) -> Iterator[Step]:
     yield "One permutation in N! is the identity", sp.Eq(mean_permutation.rhs, shares)
 
 
+@shown("(factorial(N)/N - KroneckerDelta(n, m))/(factorial(N) - 1)")
 @equation("75", "Mean of the other permutations", follows_from=(identity_split_off,))
 def mean_without_identity(identity_split_off: sp.Eq) -> Iterator[Step]:
     (solved,) = sp.solve(identity_split_off, X[n, m])
     yield "Solve for X", sp.Eq(X[n, m], sp.simplify(solved))
 
 
+@shown("(factorial(N) - N)/(factorial(N) - 1)")
 @equation("76", "Overlap of distinct permutations", follows_from=(mean_without_identity,))
 def overlap_of_distinct(mean_without_identity: sp.Eq) -> Iterator[Step]:
     trace = over(mean_without_identity.rhs.xreplace({m: n}), n)
@@ -75,6 +78,7 @@ def overlap_of_independent(mean_permutation: sp.Eq) -> Iterator[Step]:
     yield "N entries of 1/N", sp.Eq(iid_overlap, contract(trace))
 
 
+@shown("1/N*(1 - (N - 1)/(factorial(N) - 1))")
 @equation("77", "Mean overlap per state", follows_from=(overlap_of_distinct,))
 def overlap_per_state(overlap_of_distinct: sp.Eq) -> Iterator[Step]:
     shortfall = sp.factor(sp.simplify(1 - overlap_of_distinct.rhs))

@@ -8,7 +8,6 @@ import math
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from functools import cache
 
 import sympy as sp
 
@@ -105,6 +104,7 @@ def start_of_overlap(
     yield "So", sp.Eq(start, sp.simplify(contract(blind).xreplace({weights: total})))
 
 
+@shown("1 - 1/N")
 @equation(
     "78c",
     "Error signal without a margin",
@@ -162,6 +162,7 @@ def early_overlap(
     yield "Integrate", sp.Eq(overlap, start + sp.factor(sp.integrate(rate, (t, 0, t))))
 
 
+@shown("(T**2 + K - 1)/(N*K**2*T**2)*t")
 @equation(
     "78e",
     "Early margin",
@@ -182,7 +183,7 @@ def early_margin(margin: sp.Eq, mean_correct_logit: sp.Eq, *early: sp.Eq) -> Ite
     Q_growth, S_growth, Q_start, S_start, plateau = early
     lead = margin.rhs.subs(y_c, mean_correct_logit.rhs)
     grown = lead.subs({Q: Q_growth.rhs, S: S_growth.rhs}).subs(R, plateau.rhs)
-    yield "The margin of (78a), (78b)", sp.simplify(grown)
+    yield "The margin of (78a), (78b)", grown
     from_start = grown.subs({Q_0: Q_start.rhs, S_0: S_start.rhs})
     yield "From equal overlaps C/N: it starts at 0", sp.Eq(Delta, sp.factor(from_start))
 
@@ -202,6 +203,7 @@ def early_gap(early_alignment: sp.Eq, early_off_target: sp.Eq) -> Iterator[Step]
     yield "From equal overlaps the gap grows linearly", sp.Eq(Q - S, gained)
 
 
+@shown("t/(N*K*T)")
 @equation(
     "79b",
     "Early gap, many states",
@@ -283,6 +285,7 @@ def logistic_onset(linear_growth: sp.Eq, onset_growth: sp.Eq, start: sp.Eq) -> I
     yield "Back from the logit", sp.Eq(R, sp.simplify(odds) / (1 + sp.simplify(odds)))
 
 
+@shown("1/T*exp(gamma*t**2/(2*N*K*T))")
 @equation(
     "81d",
     "Onset, many states and permutations",
@@ -364,14 +367,11 @@ def drawn_starts(attention_at_start: sp.Eq, start_of_retrieval: sp.Eq) -> str:
 DEFAULT = {N: 20, K: 20, T: 10, gamma: 0.0348689}  # the rate (14) at d = 64, base 10
 
 
-@cache
-def trained(sizes: tuple[tuple[sp.Symbol, float], ...], end: float, steps: int) -> list[dict]:
+def trained(sizes: dict, end: float, steps: int) -> list[dict]:
     """(15) solved by Runge-Kutta from R = 1/T, equal overlaps and no margin."""
     growth = linear_growth.statement, alignment_dynamics.statement, off_target_dynamics.statement
-    start = {R: 1 / dict(sizes)[T], **EQUAL}
-    return solved(
-        growth, dict(sizes), {**start, C: EQUAL[Q] * dict(sizes)[N]}, end=end, steps=steps
-    )
+    start = {R: 1 / sizes[T], **EQUAL, C: EQUAL[Q] * sizes[N]}
+    return solved(growth, sizes, start, end=end, steps=steps)
 
 
 EQUAL = {Q: 0.08, S: 0.08}
@@ -404,7 +404,7 @@ def early_training_by_flow(
     logistic: sp.Eq,
 ) -> str:
     short = {N: 5, K: 3, T: 4, gamma: 1}
-    start, here = (trained(tuple(short.items()), 1e-3, 10)[place] for place in (0, -1))
+    start, here = (trained(short, 1e-3, 10)[place] for place in (0, -1))
     at = {**short, Q_0: start[Q], S_0: start[S], t: here[t]}
     pairs = [
         (guess.rhs.subs(at), 1 - 1 / sum([1] * short[N])),
@@ -419,7 +419,7 @@ def early_training_by_flow(
     time_scale = scale.rhs.subs(long)
     require(time_scale > 0, f"tau = {time_scale}")
     end = 0.1 * float(time_scale)  # R has grown by 1 %
-    before, here, after = trained(tuple(long.items()), end, 200)[-3:]
+    before, here, after = trained(long, end, 200)[-3:]
     at = {**long, tau: time_scale, t: here[t], R: here[R]}
     pairs += [
         (growth.rhs.subs(at), (after[R] - before[R]) / (after[t] - before[t])),
@@ -434,7 +434,7 @@ def early_training_by_flow(
     return f"ten quantities, largest relative deviation {worst:.1e}"
 
 
-def margin_of(sizes: dict[sp.Symbol, float], point: dict[sp.Symbol, float]) -> float:
+def margin_of(sizes: dict, point: dict) -> float:
     """Lead of the mean right logit over the others, the overlaps having started as EQUAL."""
     weight = point[R] + (1 - point[R]) / sizes[K]
     right = weight * point[Q] + (1 - weight) * point[S]
@@ -489,7 +489,7 @@ def by_runge_kutta(
 def many_states(early_gap_of_many: sp.Eq, onset_of_many: sp.Eq) -> str:
     sizes = {N: 3 * 10**4, K: 10**4, T: 1000, gamma: 10**6}
     end = 0.1 * math.sqrt(2 * sizes[T] * sizes[N] * sizes[K] / sizes[gamma])
-    here = trained(tuple(sizes.items()), end, 200)[-1]
+    here = trained(sizes, end, 200)[-1]
     at = {**sizes, t: here[t]}
     in_units = (
         (early_gap_of_many.rhs * N * K, early_gap_of_many, here[Q] - here[S]),
@@ -530,7 +530,7 @@ def reach_of_early_laws(
         (DEFAULT | {T: 100, gamma: 0.00668698}, {rise: 0.026}),
     ):
         time_scale = float(scale.rhs.subs(sizes))
-        curve = trained(tuple(sizes.items()), 1.5 * time_scale, 300)
+        curve = trained(sizes, 1.5 * time_scale, 300)
         for statement, noted in laws.items():
             at = {**sizes, tau: time_scale, Q_0: EQUAL[Q], S_0: EQUAL[S]}
             claim = sp.lambdify(t, statement.rhs.subs(at), "math")

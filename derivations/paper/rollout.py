@@ -125,6 +125,7 @@ def step_recovery() -> Iterator[Step]:
     yield "In short", sp.Eq(b_at[step], Conditional(right(step), wrong(step - 1)))
 
 
+@shown("a[t]*p[t - 1] + b[t]*(1 - p[t - 1])")
 @equation(
     "84",
     "Recursion in short",
@@ -197,6 +198,7 @@ def chance_recovery() -> Iterator[Step]:
     )
 
 
+@shown("(a - b)**T + b*((1 - (a - b)**T)/(1 - (a - b)))")
 @equation(
     "87",
     "Rollout accuracy, the same at every step",
@@ -303,6 +305,7 @@ def other_distribution() -> Iterator[Step]:
     )
 
 
+@shown("exp(-(y - y_c)**2/(2*sigma_c**2))/(sqrt(2*pi)*sigma_c)")
 @equation(
     "88c",
     "Distribution of the right logit",

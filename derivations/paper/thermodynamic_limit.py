@@ -76,6 +76,7 @@ def thermodynamic_growth(linear_growth: sp.Eq) -> Iterator[Step]:
     yield "It drops out", sp.Eq(R_dot, rest * limit)
 
 
+@shown("R*Q + (1 - R)*S - bary")
 @equation(
     "15k",
     "Margin in the thermodynamic limit",
@@ -91,6 +92,7 @@ def thermodynamic_margin(margin: sp.Eq, mean_correct_logit: sp.Eq) -> Iterator[S
     yield "The right action, or any of very many others", sp.Eq(Delta, limit)
 
 
+@shown("1/(1 + exp(delta))")
 @equation(
     "15l",
     "Error signal in the thermodynamic limit",
@@ -105,6 +107,7 @@ def thermodynamic_error(error_signal: sp.Eq) -> Iterator[Step]:
     yield "it is a logistic function of delta", sp.Eq(g, sp.limit(sp.simplify(beyond), N, sp.oo))
 
 
+@shown("g*R")
 @equation(
     "15m",
     "Growth of Q in the thermodynamic limit",
@@ -129,12 +132,13 @@ def thermodynamic_off_target(off_target_dynamics: sp.Eq) -> Iterator[Step]:
     yield "All K overlaps", sp.Eq(K * S_prime, for_many_states(K * rate))
 
 
+@shown("2*sigma2*hatK/hatT**2*g*(Q - S)")
 @equation(
     "15o",
     "The first growth of R stays finite",
     follows_from=(retrieval_growth, initial_gradient, form_factor_closed),
-    note="What the paper assumes at (61): per NK of training time, at the initial G. R and Q - S are "
-    "of order 1/T then, so R grows as much as it is.",
+    note="What the paper assumes at (61): per NK of training time, at the initial G. R and Q - S "
+    "are of order 1/T then, so R grows by as much as it is.",
 )
 def thermodynamic_start(
     retrieval_growth: sp.Eq, initial_gradient: sp.Eq, form_factor_closed: sp.Eq

@@ -36,7 +36,7 @@ def exact_solutions(parameters: Parameters, R_end: float) -> dict[str, tuple[Arr
     logit_R = np.linspace(logit(generated.nominal_retrieval(T)), logit(R_end), STEPS + 1)
     G = gradients_of_theories(parameters, logit_R)
     G[SOFTMAX][0] = G["linear"][0]  # all theories start from it
-    slope = generated.gap_square_slope(logit_R, G[SOFTMAX], generated.kappa(N, K, 1.0))
+    slope = generated.gap_square_slope(logit_R, G[SOFTMAX], generated.rate_constant(N, K, 1.0))
     U = np.sqrt(2 * cumulative_trapezoid(slope, logit_R, initial=0.0))
     solutions = {SOFTMAX: (U, logit_R)}
     for name, closure in CLOSURES.items():
@@ -49,7 +49,7 @@ def exact_solutions(parameters: Parameters, R_end: float) -> dict[str, tuple[Arr
 def kappa(closure: str, parameters: Parameters) -> float:
     """Return the one constant of a closure's solutions."""
     rate = closures.rate(CLOSURES[closure], parameters)
-    return float(generated.kappa(parameters.N, parameters.K, rate))
+    return float(generated.rate_constant(parameters.N, parameters.K, rate))
 
 
 def gain(run: Run, closure: str) -> Array:

@@ -116,7 +116,7 @@ def _onset(
     rise = (logit(R_end) - logit_R0)[:, None, None]
     x, half = panels.at_points(np.linspace(0.0, 1.0, (count or PANELS) + 1)[None], NODES)
     logit_R = rise * x**2 + logit_R0[:, None, None]  # U starts in proportion to x: smooth in x
-    R, kappa = expit(logit_R), generated.kappa(N, K, 1.0)
+    R, kappa = expit(logit_R), generated.rate_constant(N, K, 1.0)
     by_x = 2 * rise * x * generated.gap_square_slope(logit_R, gradient(logit_R), kappa)
     squares = panels.at_edges(by_x, half)
     with np.errstate(invalid="ignore"):  # panels too wide for by_x, which is positive: nan

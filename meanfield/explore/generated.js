@@ -79,9 +79,14 @@ function growth_quadratic(logit_R, rate) {
   return rate * R * missing;
 }
 
-// The one constant of the curves in internal time. (X1d)
-function kappa(N, K, rate) {
+// kappa, the one constant of the curves in internal time. (X1d)
+function rate_constant(N, K, rate) {
   return N**2 * ((K - 1) / (N - 1)) * rate;
+}
+
+// V = Q + (K - 1) S from U = Q - S and S. (X1e)
+function total(U, S, K) {
+  return U + K * S;
 }
 
 // Time to the total V, small margin. (X3g)

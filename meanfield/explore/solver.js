@@ -53,7 +53,7 @@ const E = [71 / 57600, 0, -71 / 16695, 71 / 1920, -17253 / 339200, 22 / 525, -1 
 // A walker along the solution: at(t) moves to a later training time and returns the state there.
 function walker(p, rate) {
   const N = p.N, K = p.K, growth = GROWTH[p.closure];
-  const gap = 1 / Math.sqrt(kappa(N, K, rate)), scale = [1, gap * 1e-3, (gap / K) * 1e-3];
+  const gap = 1 / Math.sqrt(rate_constant(N, K, rate)), scale = [1, gap * 1e-3, (gap / K) * 1e-3];
   const f = (y) => {
     const R = expit(y[0]), missing = expit(-y[0]);
     const [F, dQ, dS] = driven_rates(R, missing, y[1] + y[2], y[2], 0, N, K);
@@ -133,7 +133,7 @@ function next_token_error(margin_, sigma_c, sigma_o, N) {
 function observe(p, y) {
   const { N, T, K } = p, R = expit(y[0]), S = y[2], U = y[1], Q = U + S, overlap = mean_overlap(N);
   const lead = margin(R, Q, S, 0, N, K);
-  const u = retrieval_part(U, 0, overlap), v = heuristic_part(U + K * S, 0, overlap, N, K);
+  const u = retrieval_part(U, 0, overlap), v = heuristic_part(total(U, S, K), 0, overlap, N, K);
   const [right, other] = logit_variances(u, v, R, uniform_variance(1 / Math.sqrt(N)), N, K, T);
   const wrong = next_token_error(lead, Math.sqrt(right), Math.sqrt(other), N);
   const failed = rollout_error(wrong, N, T);
@@ -156,7 +156,7 @@ const EVENTS = { // what must have come to 0 from below
 function horizon(p, rate) {
   const way = walker(p, rate);
   // an underestimate, as V exceeds U
-  const gap = GAP[p.closure](0, logit_at_start(p), kappa(p.N, p.K, rate));
+  const gap = GAP[p.closure](0, logit_at_start(p), rate_constant(p.N, p.K, rate));
   const onset = early_time(gap, 0, p.N, p.K);
   let locked = 0;
   for (let t = onset; t < LONGEST * onset; t *= 1.2) {

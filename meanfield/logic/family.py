@@ -51,6 +51,6 @@ class Family:
         S_gained = np.asarray(S) - self.S
         U_gained = np.asarray(Q) - self.Q - S_gained
         u = generated.retrieval_part(U_gained, 0.0, self.overlap)
-        V_gained = U_gained + self.K * S_gained
+        V_gained = generated.total(U_gained, S_gained, self.K)
         v = generated.heuristic_part(V_gained, 0.0, self.overlap, self.N, self.K)
         return np.asarray(u), np.asarray(v)

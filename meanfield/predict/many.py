@@ -108,7 +108,7 @@ def predict_many(
     epoch = np.array(np.broadcast_to(epoch, (*shape, *epoch.shape[-1:])))
     flat = {name: values.reshape(-1, 1) for name, values in arrays.items()}
     t = epoch.reshape(len(flat["lr"]), -1) * flat["lr"]
-    kappa = generated.kappa(flat["N"], flat["K"], _rates(closure, flat, rope_spacing))
+    kappa = generated.rate_constant(flat["N"], flat["K"], _rates(closure, flat, rope_spacing))
     rows = quadrature.Rows(
         N=flat["N"],
         K=flat["K"],

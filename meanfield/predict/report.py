@@ -77,7 +77,7 @@ def _comeback(run: Trajectory) -> str:
     closure, p = run.theory.part.closure, run.parameters
     if closure is None or closure.solution is None:
         return ""
-    kappa = generated.kappa(p.N, p.K, closures.rate(closure, p) * run.theory.pace(p))
+    kappa = generated.rate_constant(p.N, p.K, closures.rate(closure, p) * run.theory.pace(p))
     least = closure.solution.basin_gap(logit(run.start.R), kappa)
     if least == -np.inf:  # (X3j)
         return f" (in the {run.theory} closure it returns, however late)"

@@ -72,7 +72,7 @@ def _sweep(options: argparse.Namespace) -> int:
         resume=options.resume,
         overwrite=options.overwrite,
     )
-    tasks = ((grid, block, missing) for block, missing in store.unfinished())
+    tasks = ((store.grid, block, missing) for block, missing in store.unfinished())
     fill(store, points.solve, tasks, cluster)
     print(summary(store))
     return 0

@@ -11,7 +11,8 @@ import math
 import os
 import shutil
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from contextlib import contextmanager
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -84,28 +85,53 @@ def block_shape(shape: tuple[int, ...], most: int) -> tuple[int, ...]:
 
 
 class Store:
-    """The dataset of one sweep on disk."""
+    """The dataset of one sweep on disk. grid: what it covers, all that it ever covered included."""
 
     def __init__(self, path: Path, grid: Grid) -> None:
-        """Open what ``create`` made."""
+        """Open what ``prepare`` made."""
         import zarr
 
         self.path, self.grid = path, grid
-        self.arrays = zarr.open_group(str(path), mode="r+")
+        with zarr.config.set({"array.write_empty_chunks": True}):  # so that a lost one is noticed
+            group = zarr.open_group(str(path), mode="r+")
+            self.arrays = {name: group[name] for name in group.array_keys()}
         self.blocks = self.arrays["status"].chunks
 
     def missing(self, block: Block) -> NDArray[np.bool_]:
-        """Return which points of a block are not there yet, of its shape."""
-        return np.asarray(self.arrays["status"][block.region]) == MISSING
+        """Return which points of a block are not there yet, of its shape; all, if it is damaged."""
+        everything = np.ones(block.shape, bool)
+        try:
+            missing = np.asarray(self.arrays["status"][block.region]) == MISSING
+            if not missing.all() and not self._is_whole(block):
+                return everything
+        except (OSError, RuntimeError, ValueError):  # no chunk that was written, or another since
+            return everything
+        return missing
+
+    def _is_whole(self, block: Block) -> bool:
+        """Whether every value of a block is there as it was written; raises if one has changed."""
+        corner = [a // size for a, size in zip(block.start, self.blocks, strict=True)]
+        for name, array in self.arrays.items():
+            if array.ndim < len(corner) or name in self.grid.axes:
+                continue
+            behind = [0] * (array.ndim - len(corner))
+            if not (self.path / name / ".".join(map(str, corner + behind))).exists():
+                return False
+            array[block.region]  # its checksum is compared
+        return True
+
+    def every_block(self) -> Iterator[Block]:
+        """Yield the blocks, each a chunk of every array."""
+        shape = self.grid.shape
+        counts = [math.ceil(n / size) for n, size in zip(shape, self.blocks, strict=True)]
+        for corner in np.ndindex(*counts):
+            start = tuple(i * size for i, size in zip(corner, self.blocks, strict=True))
+            ends = zip(start, self.blocks, shape, strict=True)
+            yield Block(start, tuple(min(a + size, n) for a, size, n in ends))
 
     def unfinished(self) -> Iterator[tuple[Block, NDArray[np.bool_]]]:
         """Yield the blocks with points that are not there yet, and which."""
-        shape = self.grid.shape
-        corners = np.ndindex(*(math.ceil(n / size) for n, size in zip(shape, self.blocks)))  # noqa: B905
-        for corner in corners:
-            start = tuple(i * size for i, size in zip(corner, self.blocks, strict=True))
-            ends = zip(start, self.blocks, shape, strict=True)
-            block = Block(start, tuple(min(a + size, n) for a, size, n in ends))
+        for block in self.every_block():
             missing = self.missing(block)
             if missing.any():
                 yield block, missing
@@ -113,17 +139,39 @@ class Store:
     def write(
         self, block: Block, missing: NDArray[np.bool_], found: Mapping[str, NDArray[Any]]
     ) -> None:
-        """Keep what was found at the missing points of a block; the status is written last."""
+        """Keep what was found at the missing points of a block; the status is written last.
+
+        Raises FileError if the disk does not take it.
+        """
         for name in sorted(found, key="status".__eq__):
             array = self.arrays[name]
-            values = np.asarray(array[block.region])
+            whole = np.empty((*block.shape, *array.shape[len(block.shape) :]), array.dtype)
+            values = whole if missing.all() else np.asarray(array[block.region])
             values[missing] = found[name]
-            array[block.region] = values
+            with writable(self.path):
+                array[block.region] = values
 
     def counts(self) -> tuple[int, int]:
         """Return how many points there are not yet, and how many cannot be."""
-        status = np.asarray(self.arrays["status"])
-        return int(np.sum(status == MISSING)), int(np.sum(status == IMPOSSIBLE))
+        missing = impossible = 0
+        for block in self.every_block():
+            absent = self.missing(block)
+            missing += int(absent.sum())
+            if not absent.all():
+                impossible += int(np.sum(self.arrays["status"][block.region] == IMPOSSIBLE))
+        return missing, impossible
+
+
+@contextmanager
+def writable(path: Path) -> Iterator[None]:
+    """Say in one sentence that the disk does not take what is written inside."""
+    try:
+        yield
+    except OSError as error:
+        why = error.strerror or error
+        raise FileError(
+            f"{path} cannot be written: {why}; what is there stays, --resume goes on"
+        ) from None
 
 
 def prepare(
@@ -140,27 +188,26 @@ def prepare(
     """Return the store of a sweep, made anew or gone on with.
 
     points: of a block. extra: coordinates behind the grid's, by name. resume: go on with what is
-    there: the same points, or others of the same grid but for its axes, of which those that are
-    there are kept. Raises FileError if the path holds something else or xarray is missing.
+    there, which stays; the grid may have other values on its axes, and the store then covers both.
+    Raises FileError if the path holds something else, exists and neither is said, or cannot be
+    written; ParameterError for a path that is no .zarr.
     """
     require_libraries()
     if path.suffix != ".zarr":
         raise ParameterError(f"results are a Zarr folder: name one that ends in .zarr, not {path}")
-    unfinished_copy, retired = (path.with_name(path.name + end) for end in (".part", ".old"))
-    if retired.exists() and not path.exists():  # interrupted between two names
-        os.replace(retired, path)
-    for leftover in (unfinished_copy, retired):
-        if leftover.exists():
-            shutil.rmtree(leftover)
+    if resume and overwrite:
+        raise ParameterError("--resume goes on and --overwrite starts again: give one of them")
+    known = (variables, points, extra or {}, title)
+    _clean_up(path)
     if not path.exists():
-        _create(unfinished_copy, grid, variables, points, extra or {}, title)
-        os.replace(unfinished_copy, path)
+        with writable(path):
+            _replace(path, grid, *known)
         return Store(path, grid)
     old = _attributes(path)
     if overwrite:
-        shutil.rmtree(path)
-        return prepare(path, grid, variables, points=points, extra=extra, title=title,
-                       resume=False, overwrite=False)  # fmt: skip
+        with writable(path):
+            _replace(path, grid, *known)
+        return Store(path, grid)
     if not resume:
         raise FileError(f"{path} exists: give --resume to go on, or --overwrite")
     if old.get("grid_hash") != grid.hash:
@@ -168,14 +215,58 @@ def prepare(
             f"{path} is a sweep of other fixed values or dimensions than this grid: name another "
             "--out, or give --overwrite"
         )
-    if _same_axes(path, grid):
-        return Store(path, grid)
-    _create(unfinished_copy, grid, variables, points, extra or {}, title)
-    _keep(path, Store(unfinished_copy, grid))
-    os.replace(path, retired)
-    os.replace(unfinished_copy, path)
-    shutil.rmtree(retired)
-    return Store(path, grid)
+    before = _axes(path, grid)
+    together = replace(
+        grid, axes={name: np.union1d(values, before[name]) for name, values in grid.axes.items()}
+    )
+    if any(len(values) > len(before[name]) for name, values in together.axes.items()):
+        with writable(path):
+            _replace(path, together, *known, keep=True)
+    return Store(path, together)
+
+
+def _aside(path: Path, end: str) -> Path:
+    """Return where a dataset stands while it is not in its place: hidden, beside it."""
+    return path.with_name(f".{path.name}.{end}")
+
+
+def _clean_up(path: Path) -> None:
+    """Take away what a killed command left beside the dataset, and put back what it took away.
+
+    Only folders that this module has marked as its own are touched.
+    """
+    unfinished, retired = _aside(path, "part"), _aside(path, "old")
+    with writable(path):
+        if _is_ours(retired) and not path.exists():  # killed between two names
+            os.replace(retired, path)
+        for leftover in (unfinished, retired):
+            if _is_ours(leftover):
+                shutil.rmtree(leftover)
+
+
+def _replace(
+    path: Path,
+    grid: Grid,
+    variables: Variables,
+    points: int,
+    extra: Mapping[str, Any],
+    title: str,
+    *,
+    keep: bool = False,
+) -> None:
+    """Put an empty dataset at the path; keep: with the points that the one there already has."""
+    unfinished, retired = _aside(path, "part"), _aside(path, "old")
+    for folder in (unfinished, retired):
+        if folder.exists():
+            raise FileError(f"{folder} is in the way and not of this project: move it")
+    _create(unfinished, grid, variables, points, extra, title)
+    if keep:
+        _keep(path, Store(unfinished, grid))
+    if path.exists():
+        os.replace(path, retired)
+    os.replace(unfinished, path)
+    if retired.exists():
+        shutil.rmtree(retired)
 
 
 def require_libraries() -> None:
@@ -197,6 +288,7 @@ def _create(
 ) -> None:
     """Write an empty dataset: coordinates, attributes, and no value yet."""
     import dask.array
+    import numcodecs
     import xarray
 
     chunks = block_shape(grid.shape, points)
@@ -235,34 +327,42 @@ def _create(
             "source": "Forner, Kuehn, Thamm, Rosenow, arXiv:2606.18164",
         },
     )
+    # the checksum is compared whenever a chunk is read, by xarray as well
     encoding = {
-        name: {"chunks": tuple(c[0] for c in array.chunks)} for name, array in dataset.items()
+        name: {"chunks": tuple(c[0] for c in array.chunks), "filters": [numcodecs.CRC32()]}
+        for name, array in dataset.items()
     }
     dataset.to_zarr(path, compute=False, zarr_format=2, consolidated=True, encoding=encoding)
 
 
 def _attributes(path: Path) -> dict[str, Any]:
-    """Return the attributes of the dataset; FileError if there is none."""
+    """Return the attributes of the dataset; FileError if there is none of this project."""
     import zarr
 
+    foreign = FileError(f"{path} is no sweep of this project: name another --out")
     try:
         group = zarr.open_group(str(path), mode="r")
         if "status" not in group or "grid_hash" not in group.attrs:
-            raise FileError(f"{path} is no sweep of this project: name another --out")
+            raise foreign
         return dict(group.attrs)
-    except (OSError, ValueError, KeyError) as error:
-        if isinstance(error, FileError):
-            raise
-        raise FileError(f"{path} is no sweep of this project: name another --out") from None
+    except (OSError, ValueError, KeyError, TypeError):
+        raise foreign from None
 
 
-def _same_axes(path: Path, grid: Grid) -> bool:
+def _is_ours(path: Path) -> bool:
+    """Whether a folder is a dataset of this project."""
+    try:
+        return path.is_dir() and bool(_attributes(path))
+    except FileError:
+        return False
+
+
+def _axes(path: Path, grid: Grid) -> dict[str, NDArray[Any]]:
+    """Return the values along each axis of a dataset."""
     import zarr
 
     group = zarr.open_group(str(path), mode="r")
-    return all(
-        np.array_equal(np.asarray(group[name]), values) for name, values in grid.axes.items()
-    )
+    return {name: np.asarray(group[name]) for name in grid.axes}
 
 
 def _keep(path: Path, store: Store) -> None:

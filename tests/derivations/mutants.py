@@ -10,11 +10,13 @@ from derivations.equation import Equation
 from derivations.symbols import K, N, T, d
 
 SIZES = (N, K, T, d)
-LIMIT = 16  # mutants of one equation tried every time
+LIMIT = 6  # mutants of one equation tried every time
 Path = tuple[int, ...]
 
 # Not wrong: the same value in another form.
 EQUIVALENT = {
+    ("X3k", "t_0 dropped at "),  # a constant of integration, any number
+    ("X6i", "h**2 to a higher power at 1.4.10.1"),  # h is 0 or 1
     ("21", "K >= kappa with K less 1 at 0.1"),  # kappa = K is no state either way
     ("40", "W[k, m, n] transposed at 2.0"),  # both indices are summed
     ("88", "1/2 plus 1 at 0.0.1"),  # the step function at 0: ties have no weight

@@ -126,14 +126,14 @@ def test_a_closure_that_cannot_be_is_refused(
 def test_slopes_of_internal_time() -> None:
     """Along a solution of the linear closure: U^2 against its slope, S and t against V."""
     N, K, rate, rho, start = 6, 4, 0.3, 0.4, -1.7
-    kappa = generated.kappa(N, K, rate)
+    kappa = generated.rate_constant(N, K, rate)
 
     def squared(x: float) -> float:
         return generated.squared_gap_linear(x, start, kappa)
 
     G = generated.gradient_linear(1 / (1 + math.exp(-rho)), rate)
     slope = (squared(rho + 1e-5) - squared(rho - 1e-5)) / 2e-5 / 2
-    found = generated.gap_square_slope(rho, G, generated.kappa(N, K, 1.0))
+    found = generated.gap_square_slope(rho, G, generated.rate_constant(N, K, 1.0))
     assert found == pytest.approx(slope, rel=1e-8)
     gap = math.sqrt(0.2**2 + squared(rho))
     assert generated.logit_R_linear(gap, 0.2, start, kappa) == pytest.approx(rho, rel=1e-12)

@@ -34,8 +34,7 @@ def test_what_the_simple_form_leaves_out(sizes: tuple[int, int, int], even: bool
     shared_start = X6.STRENGTHS[X6.sigma_W2] * (1 - row[0] ** 2 - squares) / K_value
     own_weight = U_PART**2 * squares * Fraction(K_value - 1, K_value**2)
     by_kind = (Fraction(N_value - 1, N_value) ** 2, Fraction(1, N_value**2))  # right, other
-    for sample, factor in zip(X6.enumerated_logits(sizes, row), by_kind, strict=True):
-        exact = X6.spread(sample)
+    for exact, factor in zip(X6.enumerated_variances(sizes, row), by_kind, strict=True):
         missing = exact - sp.Rational(simple_variance(sizes, row))
         assert missing == sp.Rational(shared_start + own_weight * factor)
         assert missing > 0

@@ -171,7 +171,7 @@ def test_what_matters_is_solved_to_its_own_scale() -> None:
     p = Parameters(N=200, K=150, T=6, qk_variance=30.0)
     near, far = (model_of(p=p, start=Start(Q=x, S=x)).solve(3e5) for x in (0.0, 1e6))
     problem = near.model.problem()
-    gap = 1 / np.sqrt(generated.kappa(200, 150, closures.rate(closures.LINEAR, p)))
+    gap = 1 / np.sqrt(generated.rate_constant(200, 150, closures.rate(closures.LINEAR, p)))
     assert problem.scale == pytest.approx([1.0, gap * 1e-3, gap / 150 * 1e-3])
     assert problem.first_step == pytest.approx(0.1 * 200 * 150 * gap)
     limit = model_of(p=p, thermodynamic_limit=True).problem()

@@ -60,8 +60,8 @@ def test_small_errors_add_up() -> None:
 
 def test_the_pace_of_the_thermodynamic_limit() -> None:
     assert generated.thermodynamic_pace(N, K) == pytest.approx(6 / 7 * 5 / 4)
-    assert generated.kappa(20, 20, 1.0) == 400.0
-    assert generated.kappa(N, K, 0.3) == pytest.approx(49 * 4 / 6 * 0.3)
+    assert generated.rate_constant(20, 20, 1.0) == 400.0
+    assert generated.rate_constant(N, K, 0.3) == pytest.approx(49 * 4 / 6 * 0.3)
 
 
 def test_time_and_what_is_gained() -> None:

@@ -96,6 +96,7 @@ def test_out_of_memory_is_told_from_other_errors() -> None:
 
 def test_what_a_run_was_made_with(monkeypatch: pytest.MonkeyPatch) -> None:
     machine = Machine(device="cpu", dtype="float64", kernel="torch")
+    monkeypatch.chdir("/")  # wherever it is called from
     about = made_with(machine)
     root = Path(__file__).parents[2]
     commit = subprocess.run(

@@ -56,6 +56,7 @@ def test_a_named_set_with_overrides() -> None:
     found = simulate.experiment_of(options_of(*arguments, "--seeds", "4,2"))
     assert found == from_set("robust", [4, 2], N=7, fix_embedding=False, n_train=50)
     assert simulate.experiment_of(options_of()) == from_set("main", [0])
+    assert options_of().out == Path("runs")
     assert simulate.experiment_of(options_of("--seed", "8")) == from_set("main", [8])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,10 +14,12 @@ from benchmarks.plain import PlainTransformer, loss
 from meanfield.errors import ParameterError
 from meanfield.parameters import Parameters
 from simulate import trainer as trainers
+from simulate.gradient import grouped
 from simulate.gradient.fused import Fused
 from simulate.gradient.grouped import Grouped
 from simulate.settings import Machine
 from simulate.task import batches
+from simulate.train import train
 from simulate.trainer import Trainer, gradient, learnable, ready
 from tests.simulate.literal import EmbeddingTransformer, GLUTransformer, tokens, with_weights
 from tests.simulate.small import KERNELS, SIZES, experiment, half_train, trainer_of
@@ -69,6 +72,10 @@ def test_embeddings_of_any_dimension_fixed_or_learned(d_embed: int, fix_embeddin
     assert (
         ("embedding" in found) == ("embedding" in learnable(trainer.model)) == (not fix_embedding)
     )
+
+
+def interrupt(*_: Any) -> None:
+    raise KeyboardInterrupt
 
 
 def weights_of(trainer: Trainer) -> dict[str, Tensor]:
@@ -161,3 +168,26 @@ def test_a_trainer_is_of_the_machine_asked_for(
 def test_what_the_machine_cannot_train_is_refused() -> None:
     with pytest.raises(ParameterError, match="it needs fixed embeddings"):
         Trainer.set_up(experiment(fix_embedding=False), Machine(device="cpu", kernel="fused"))
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {},
+        {"integrator": "ssprk3"},
+        {"optimizer": "adamw", "batch_size": 40, "lr": 0.01},
+        {"fix_embedding": False, "d_embed": 2},
+    ],
+)
+@pytest.mark.parametrize("together", [False, True])
+def test_every_tensor_is_made_on_the_machines_device(
+    changed: dict[str, Any], together: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """What names no device lands on "meta", and nothing of this device can be done with it."""
+    of, machine = experiment(train_epochs=2, **changed), Machine(device="cpu", kernel="torch")
+    monkeypatch.setattr(grouped, "one_seed_a_chunk", lambda device: not together)
+    with torch.device("meta"):
+        with pytest.raises(KeyboardInterrupt):
+            train(of, machine=machine, path=tmp_path / "run.npz", report=interrupt)
+        run = train(of, machine=machine, path=tmp_path / "run.npz", resume=True)
+    np.testing.assert_array_equal(run.W_end, train(of, machine=machine).W_end)

@@ -22,7 +22,7 @@ def test_rates_are_those_of_the_references():
     assert closures.rate(closures.QUADRATIC, p) == pytest.approx(0.387432, rel=1e-5)
     slow = Parameters(N=20, T=10, rope_theta=1e4)
     assert closures.rate(closures.LINEAR, slow) == pytest.approx(9.55350e-3, rel=1e-5)
-    assert generated.kappa(20, 20, 1.0) == 400.0
+    assert generated.rate_constant(20, 20, 1.0) == 400.0
 
 
 # R as a function of the distance x that the weights have gone along its gradient: (dR/dx)^2 = G
@@ -140,7 +140,7 @@ def test_another_closure_of_ones_own_conserves_what_it_should():
     """1 - R to the second power: R/(1 - R) - kappa U^2/2 is conserved."""
     p = Parameters(N=20, K=9, T=10)
     run = predict(p, Theory(attention=gamma * T / (T - 1) * R * (1 - R) ** 2))
-    kappa = generated.kappa(20, 9, closures.rate(closures.LINEAR, p) * 10 / 9)
+    kappa = generated.rate_constant(20, 9, closures.rate(closures.LINEAR, p) * 10 / 9)
     U = run.Q - run.S
     conserved = np.exp(logit(run.R)) - kappa * U**2 / 2
     assert conserved == pytest.approx(np.full(401, 1 / 9), rel=1e-7)

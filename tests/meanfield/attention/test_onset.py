@@ -60,7 +60,7 @@ def test_more_steps_change_nothing(monkeypatch):
 @pytest.mark.parametrize("closure", CLOSURES.values(), ids=CLOSURES)
 def test_the_onset_of_a_closure_against_the_conserved_quantity(closure):
     p = Parameters(N=20, K=7, T=10, rope_theta=300.0)
-    kappa = generated.kappa(p.N, p.K, closures.rate(closure, p))
+    kappa = generated.rate_constant(p.N, p.K, closures.rate(closure, p))
     logit_R0 = -math.log(9)
     found = onset_of_closure(closure, p, R_end=0.5)
     assert pytest.approx(closure.solution.onset_gap(0.0, logit_R0, kappa), rel=1e-10) == found.U

@@ -26,7 +26,7 @@ def draw(rng, measured):
     )
     if not measured:
         return p, {}
-    kappa = generated.kappa(p.N, p.K, closures.rate(closures.LINEAR, p))
+    kappa = generated.rate_constant(p.N, p.K, closures.rate(closures.LINEAR, p))
     logit_R0, C = 0.3 * rng.normal() - np.log(p.T - 1), rng.normal()
     S0, U0 = np.array([0.3, 0.5]) / np.sqrt(kappa) * rng.normal(size=2)
     if abs(U0 / generated.basin_gap_linear(logit_R0, kappa) - 1) < 0.01:
@@ -87,7 +87,7 @@ def test_the_drawn_sets_reach_from_plateau_to_saturation():
 
 def test_basin_of_attraction():
     p = Parameters(N=20, T=10)
-    kappa = generated.kappa(p.N, p.K, closures.rate(closures.LINEAR, p))
+    kappa = generated.rate_constant(p.N, p.K, closures.rate(closures.LINEAR, p))
     edge = generated.basin_gap_linear(-np.log(9), kappa)
     assert edge < 0
     share = np.array([0.5, 0.95, 1 - 1e-6, 1.05, 3.0])

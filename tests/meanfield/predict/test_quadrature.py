@@ -14,7 +14,7 @@ from meanfield.predict.quadrature import Rows, chunks, locking, losing, solve
 from meanfield.theory import CLOSURES
 
 N, K, RATE = 20.0, 7.0, 0.035
-KAPPA = generated.kappa(N, K, RATE)
+KAPPA = generated.rate_constant(N, K, RATE)
 LINEAR, QUADRATIC = (CLOSURES[name].solution for name in ("linear", "quadratic"))
 
 

@@ -97,7 +97,7 @@ def test_the_basin_is_the_linear_closure_s_own() -> None:
 def test_the_basin_is_that_of_the_equations_solved() -> None:
     p = Parameters(N=20, K=2, T=10)
     rate = closures.rate(closures.LINEAR, p)
-    finite = generated.basin_gap_linear(logit(0.1), generated.kappa(20, 2, rate))
+    finite = generated.basin_gap_linear(logit(0.1), generated.rate_constant(20, 2, rate))
     limit = finite * np.sqrt(20 / 19 * 1 / 2)  # kappa grows by what is dropped
     for thermodynamic_limit, gap in ((False, finite), (True, limit)):
         theory = Theory.parse("linear", thermodynamic_limit=thermodynamic_limit)

@@ -199,3 +199,82 @@ def test_a_point_is_there_once_its_status_says_so(tmp_path: Path) -> None:
     store.write(block, np.array([[[True]]]), found)
     assert order == ["onset_epoch", "status"]
     assert dict.__getitem__(store.arrays, "onset_epoch")[0, 0, 0] == 7.0
+
+
+def chunks(path: Path) -> list[Path]:
+    """Return the files of a dataset's results, each one chunk."""
+    names = ("onset_epoch", "R", "Q", "S", "next_token_accuracy", "rollout_accuracy", "status")
+    return [file for name in names for file in (path / name).iterdir() if file.name[0] != "."]
+
+
+@pytest.mark.parametrize("damage", ["flipped", "cut", "gone"])
+def test_a_damaged_chunk_is_noticed_and_computed_again(damage: str, tmp_path: Path) -> None:
+    whole = swept(tmp_path)
+    path = tmp_path / "sweep.zarr"
+    for file in chunks(path):
+        kept = file.read_bytes()
+        if damage == "flipped":
+            middle = len(kept) // 2
+            file.write_bytes(kept[:middle] + bytes([kept[middle] ^ 1]) + kept[middle + 1 :])
+            with pytest.raises((RuntimeError, ValueError)):
+                xarray.open_zarr(path).load()
+        elif damage == "cut":
+            file.write_bytes(kept[: len(kept) // 2])
+        else:
+            file.unlink()
+        assert swept(tmp_path, "--resume").identical(whole), file
+    assert len(chunks(path)) == 7
+
+
+def test_fewer_values_on_an_axis_take_nothing_away(tmp_path: Path) -> None:
+    whole = swept(tmp_path)
+    fewer = SMALL.replace("T = [3, 5]", "T = [5, 6]")
+    data = swept(tmp_path, "--resume", text=fewer)
+    assert data["T"].values.tolist() == [3, 5, 6]
+    assert data.sel(T=[3, 5]).identical(whole)
+    assert bool((data.status == 1).all())
+
+
+def test_folders_of_the_users_own_are_left_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = [tmp_path / name for name in ("sweep.zarr.old", "sweep.zarr.part")]
+    for folder in own:
+        folder.mkdir()
+        (folder / "notes.txt").write_text("mine", encoding="utf-8")
+    swept(tmp_path)
+    swept(tmp_path, "--resume", text=SMALL.replace("T = [3, 5]", "T = [3, 4, 5]"))
+    assert all((folder / "notes.txt").read_text(encoding="utf-8") == "mine" for folder in own)
+    in_the_way = tmp_path / ".sweep.zarr.part"
+    in_the_way.mkdir()
+    arguments = [str(written(tmp_path)), "--out", str(tmp_path / "sweep.zarr"), "--workers", "0"]
+    with pytest.raises(SystemExit, match="2"):
+        sweep.main([*arguments, "--overwrite"])
+    assert "is in the way" in capsys.readouterr().err
+    assert in_the_way.is_dir()
+    assert bool((xarray.open_zarr(tmp_path / "sweep.zarr").status == 1).all())
+
+
+def test_a_full_disk_is_said_in_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    swept(tmp_path)
+    more = str(written(tmp_path, SMALL.replace("T = [3, 5]", "T = [3, 5, 6]")))
+
+    def full(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(stores, "os", SimpleNamespace(replace=full))
+    with pytest.raises(SystemExit, match="2"):
+        sweep.main([more, "--out", str(tmp_path / "sweep.zarr"), "--workers", "0", "--resume"])
+    assert "cannot be written: No space left on device" in capsys.readouterr().err
+
+
+def test_going_on_and_starting_again_exclude_each_other(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = [str(written(tmp_path)), "--out", str(tmp_path / "sweep.zarr"), "--workers", "0"]
+    with pytest.raises(SystemExit, match="2"):
+        sweep.main([*arguments, "--resume", "--overwrite"])
+    assert "give one of them" in capsys.readouterr().err
+    assert not (tmp_path / "sweep.zarr").exists()

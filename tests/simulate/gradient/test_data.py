@@ -65,10 +65,10 @@ def test_equal_logits_deviate_by_0_whatever_rounding_leaves() -> None:
 
 
 def test_a_diverged_seed_has_no_deviation_and_no_warning() -> None:
-    mean = np.array([[np.nan, 1e200, 1.0]] * 6)
+    mean = np.array([[np.nan, np.inf, 1e200, 1.0]] * 6)
     found = Statistics.from_means(mean, N=3)
-    assert np.isnan(found.correct_logit_std[0])
-    assert found.correct_logit_std[2] == 0
+    assert np.isnan(found.correct_logit_std).tolist() == [True, True, False, False]
+    assert found.correct_logit_std[3] == 0
 
 
 @pytest.mark.parametrize("kernel", KERNELS)
