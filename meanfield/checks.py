@@ -62,7 +62,10 @@ def require(good: NDArray[np.bool_], name: str, values: Any, allowed: str) -> No
 
 def numbers(name: str, value: Any) -> NDArray[np.float64]:
     """Return a number, or an array of them, as an array of floats, or raise ParameterError."""
-    array = np.asarray(value)
+    try:
+        array = np.asarray(value)
+    except ValueError:  # lists of different lengths
+        array = np.array(None)
     if array.dtype.kind not in "iuf":
         raise ParameterError(f"{name} must be a number or numbers, not {value!r}")
     return array.astype(float)

@@ -161,7 +161,13 @@ def parameter_arrays(**given: Any) -> dict[str, Array]:
         setattr(known, each.name, numbers(each.name, value))
     others = {name: numbers(name, value) for name, value in given.items()}
     together = {**vars(known), **others}
-    same_shape = np.broadcast_arrays(*together.values())
+    try:
+        same_shape = np.broadcast_arrays(*together.values())
+    except ValueError:
+        shapes = ", ".join(
+            f"{name} {value.shape}" for name, value in together.items() if value.ndim
+        )
+        raise ParameterError(f"these shapes do not broadcast: {shapes}") from None
     arrays = dict(zip(together, same_shape, strict=True))
     for each in numeric:
         check_array(each, arrays[each.name])

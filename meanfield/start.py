@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meanfield import generated
-from meanfield.checks import option, real
+from meanfield.checks import numbers, option, real
 from meanfield.errors import ParameterError
 from meanfield.parameters import Parameters
 
@@ -87,7 +87,7 @@ def vocabulary_overlap(permutations: NDArray[np.integer]) -> NDArray[np.float64]
 
 
 def _vector(name: str, value: Any, parameters: Parameters) -> NDArray[np.float64]:
-    vector = np.asarray(value, float)
+    vector = numbers(name, value)
     if vector.shape != (parameters.d_head,) or not np.all(np.isfinite(vector)):
         raise ParameterError(
             f"{name} must be d_head = {parameters.d_head} finite numbers, not {value!r}"
@@ -96,7 +96,7 @@ def _vector(name: str, value: Any, parameters: Parameters) -> NDArray[np.float64
 
 
 def _permutations(value: Any, parameters: Parameters) -> NDArray[np.int64]:
-    array, K, N = np.asarray(value), parameters.K, parameters.N
+    array, K, N = numbers("permutations", value), parameters.K, parameters.N
     if array.shape != (K, N) or np.any(np.sort(array, axis=-1) != np.arange(N)):
         raise ParameterError(
             f"permutations must be K = {K} permutations of 0..{N - 1}, not of shape {array.shape}"

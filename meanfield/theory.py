@@ -211,6 +211,11 @@ class Theory:
         if isinstance(self.attention, str):
             one_of("the attention of a theory", self.attention, tuple(ATTENTIONS))
         elif not isinstance(self.attention, OwnClosure):
+            if not hasattr(self.attention, "free_symbols"):
+                raise ParameterError(
+                    "the attention of a theory must be a name or a SymPy expression G(R, ...), not "
+                    f"{self.attention!r}"
+                )
             own = OwnClosure(str(self.attention), self.attention)
             object.__setattr__(self, "attention", own)
         one_of("the loss of a theory", self.loss, tuple(LOSSES))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any
 
@@ -17,9 +17,9 @@ from meanfield.errors import ParameterError
 from meanfield.logic.family import Family
 from meanfield.logits.gaussian import Gaussian
 from meanfield.numerics.integrate import LONGEST
-from meanfield.parameters import SPACINGS, parameter_arrays, rope_frequency
+from meanfield.parameters import SPACINGS, Parameters, parameter_arrays, rope_frequency
 from meanfield.predict import quadrature
-from meanfield.theory import PAPER, Theory
+from meanfield.theory import CLOSURES, PAPER, Theory
 
 Array = NDArray[np.float64]
 
@@ -98,7 +98,7 @@ def predict_many(
     if not in_quadrature(theory) or closure is None or closure.solution is None:
         raise ParameterError(
             "many parameter sets at once are solved under the linear or the quadratic closure, "
-            f"not by {theory!r}: predict them one by one"
+            f"not by {repr(theory) if str(theory) in CLOSURES else theory}: predict them one by one"
         )
     one_of("rope_spacing", rope_spacing, SPACINGS)
     arrays = _checked(R, Q, S, C, N=N, T=T, **parameters)
@@ -133,6 +133,10 @@ def predict_many(
 
 def _checked(R: Any, Q: Any, S: Any, C: Any, **parameters: Any) -> dict[str, Array]:
     """Return parameters and start as arrays of one shape; ParameterError for what cannot be."""
+    known = [each.name for each in fields(Parameters)]
+    for name in parameters:
+        if name not in known:
+            raise ParameterError(f"{name!r} is no parameter; there are {', '.join(known)}")
     N, T, C = numbers("N", parameters["N"]), numbers("T", parameters["T"]), numbers("C", C)
     with np.errstate(divide="ignore", invalid="ignore"):  # of sizes that are refused
         R = generated.nominal_retrieval(T) if R is None else R

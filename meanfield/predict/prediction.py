@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit
 
 from meanfield import generated
-from meanfield.checks import integer, positive
+from meanfield.checks import integer, numbers, positive
 from meanfield.dynamics import Curve
 from meanfield.errors import ParameterError
 from meanfield.parameters import Parameters
@@ -98,7 +98,7 @@ def _listed(epochs: Any) -> Array | None:
 
 def ascending(epochs: Any) -> Array:
     """Return epochs as an array; ParameterError unless they ascend from 0 or later."""
-    wanted = np.asarray(epochs, float)
+    wanted = numbers("epochs", epochs)
     if wanted.ndim != 1 or not wanted.size or not np.all(np.isfinite(wanted)):
         raise ParameterError(f"epochs must be a number or a list of finite numbers, not {epochs!r}")
     if wanted[0] < 0 or np.any(np.diff(wanted) <= 0):

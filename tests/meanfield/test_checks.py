@@ -15,6 +15,7 @@ from meanfield.checks import (
     check_field,
     integer,
     nonnegative,
+    numbers,
     one_of,
     option,
     positive,
@@ -104,6 +105,16 @@ def test_the_first_value_of_an_array_that_is_forbidden_is_named(
 def test_an_array_of_allowed_values_passes() -> None:
     for field, values in (("count", [2, 9]), ("size", [1e-9, 1e9]), ("share", [0, 1])):
         check_array(FIELDS[field], np.array(values, float))
+
+
+def test_numbers_are_floats_of_any_shape() -> None:
+    for value in (3, [1, 2], [[1.0], [2.5]], np.float32(0.5), np.arange(3), []):
+        found = numbers("x", value)
+        assert found.dtype == np.float64
+        np.testing.assert_array_equal(found, np.asarray(value))
+    for value in ("1", True, None, [True], ["a"], 1j, [[1], [1, 2]], object()):
+        with pytest.raises(ParameterError, match="x must be a number or numbers, not "):
+            numbers("x", value)
 
 
 def test_single_values() -> None:

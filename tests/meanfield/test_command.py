@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import os
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -24,6 +29,7 @@ class Example:
     some_name: str = option("a", "which", choices=("a", "b"), flag="name", also=("old_name",))
     on: bool = option(False, "whether")
     off: bool = option(True, "whether not")
+    lines: tuple[str, ...] = option((), "a line, or several", flag="line", metavar="LINE")
     hidden: Any = None
 
 
@@ -47,6 +53,17 @@ def test_only_what_is_given_is_given() -> None:
     assert parsed("--size", "2", "--share", "0.5") == {"size": 2.0, "share": 0.5}
     for flag in ("--name", "--old-name"):
         assert parsed(flag, "b") == {"some_name": "b"}
+
+
+def test_an_option_may_be_given_several_times() -> None:
+    assert parsed("--line", "a", "--line=--b=c") == {"lines": ("a", "--b=c")}
+    assert parsed("--line", "a") == {"lines": ("a",)}
+
+
+@pytest.mark.parametrize("value", ["-1e-3", "-2.5E+1", "-.5e0", "-3", "-0.5"])
+def test_a_negative_number_is_no_option(value: str) -> None:
+    assert parsed("--size", value) == {"size": float(value)}
+    assert parsed("--size", value, "--count", "4") == {"size": float(value), "count": 4}
 
 
 def test_only_some_fields_in_their_order() -> None:
@@ -137,3 +154,54 @@ def test_an_interruption_says_how_to_go_on(capsys: pytest.CaptureFixture[str]) -
         assert command.run(parser, work, resume=resume) == 130
         assert said in capsys.readouterr().err
     assert command.run(parser, lambda: 7) == 7
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+def test_a_polite_kill_is_an_interruption(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    number = getattr(signal, name)
+    before = signal.getsignal(number)
+
+    def work() -> int:
+        os.kill(os.getpid(), number)
+        time.sleep(5)
+        return 0
+
+    assert command.run(command.parser("python -m example", ""), work) == 130
+    assert capsys.readouterr().err == "python -m example: interrupted\n"
+    assert signal.getsignal(number) == before
+
+
+def test_what_is_not_installed_is_named_with_its_remedy(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def work(name: str) -> int:
+        raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+    parser = command.parser("python -m example", "")
+    with pytest.raises(SystemExit) as stopped:
+        command.run(parser, lambda: work("torch"))
+    assert stopped.value.code == 2
+    said = capsys.readouterr().err
+    assert said == 'python -m example: needs torch: pip install --editable ".[simulate]"\n'
+    with pytest.raises(ModuleNotFoundError):  # a bug of ours
+        command.run(parser, lambda: work("tensors"))
+
+
+def test_a_reader_who_has_gone_is_no_mistake() -> None:
+    program = (
+        "import sys; from meanfield import command\n"
+        "def work():\n"
+        "    for _ in range(10**6): print('y')\n"
+        "    return 0\n"
+        "sys.exit(command.run(command.parser('example', ''), work))"
+    )
+    started = subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert started.stdout is not None
+    assert started.stderr is not None
+    started.stdout.readline()
+    started.stdout.close()
+    assert started.wait(60) == 141
+    assert started.stderr.read() == b""
+    started.stderr.close()

@@ -141,6 +141,8 @@ def test_arrays_of_what_is_not_given_are_the_defaults_of_each_model():
         assert values[:, 0] == pytest.approx(default, rel=1e-15)
     with pytest.raises(ParameterError, match="T must be given"):
         parameter_arrays(N=5)
+    with pytest.raises(ParameterError, match=r"these shapes do not broadcast: N \(2,\), T \(3,\)"):
+        parameter_arrays(N=[5, 6], T=[3, 4, 5])
 
 
 def test_arrays_know_how_many_permutations_there_are():

@@ -74,6 +74,11 @@ def test_overlap_of_vocabularies() -> None:
         ({"C": True}, "C must be a finite number, not True"),
         ({"overlap": math.nan}, "overlap must be a finite number, not nan"),
         ({"q": [1.0, 2.0]}, "q must be d_head = 6 finite numbers, not [1.0, 2.0]"),
+        ({"q": ["a"] * 6}, "q must be a number or numbers, not ['a', 'a'"),
+        (
+            {"permutations": [[0, 1], [0]]},
+            "permutations must be a number or numbers, not [[",
+        ),
         ({"k": np.full(6, np.nan)}, "k must be d_head = 6 finite numbers, not array([nan"),
         ({"k": np.ones((1, 6))}, "k must be d_head = 6 finite numbers, not array([[1."),
         (

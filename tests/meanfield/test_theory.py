@@ -162,6 +162,14 @@ def test_the_best_logits_are_sampled_where_they_fluctuate() -> None:
             "not 'cubic'",
         ),
         (
+            {"attention": 0.3},
+            "the attention of a theory must be a name or a SymPy expression G(R, ...), not 0.3",
+        ),
+        (
+            {"attention": None},
+            "the attention of a theory must be a name or a SymPy expression G(R, ...), not None",
+        ),
+        (
             {"loss": "exact"},
             'the loss of a theory must be "mean-field" or "fluctuations", not \'exact\'',
         ),

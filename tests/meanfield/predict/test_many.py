@@ -235,7 +235,15 @@ def test_what_is_solved_in_quadrature():
         ({"epochs": [-1.0]}, "epochs must be from 0 to 1e+100, not -1"),
         ({"epochs": [2e100]}, "epochs must be from 0 to 1e+100, not 2e+100"),
         ({"theory": "cubic"}, "the theory must be linear, quadratic"),
-        ({"theory": "spectral"}, "many parameter sets at once are solved under the linear or the"),
+        (
+            {"theory": "spectral"},
+            "many parameter sets at once are solved under the linear or the quadratic closure, not "
+            "by spectral: predict them one by one",
+        ),
+        (
+            {"R0": 0.3},
+            "'R0' is no parameter; there are N, T, K, d_head, rope_theta, rope_spacing, lr, ",
+        ),
         ({"rope_spacing": "log"}, 'rope_spacing must be "power" or "linear", not \'log\''),
     ],
 )

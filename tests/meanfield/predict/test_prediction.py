@@ -198,6 +198,7 @@ def test_the_default_theory_is_that_of_a_typical_seed_with_fluctuations() -> Non
         ({"epochs": []}, "epochs must be a number or a list of finite numbers, not []"),
         ({"epochs": [0, math.nan]}, "epochs must be a number or a list of finite numbers, not"),
         ({"epochs": [[0, 1]]}, "epochs must be a number or a list of finite numbers, not [[0, 1]]"),
+        ({"epochs": ["0", "1"]}, "epochs must be a number or numbers, not ['0', '1']"),
         ({"epochs": [0]}, "epochs must be greater than 0, not 0.0"),
         ({"epochs": math.nan}, "epochs must be a finite number, not nan"),
         ({"epochs": 1e101}, "the training time lr * epochs must be above 0 and at most 1e+100"),
