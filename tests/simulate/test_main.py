@@ -105,6 +105,48 @@ def test_seeds_that_diverge_are_told(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert err.count("diverged at epoch") == 2
 
 
+class Bar:
+    """What a progress bar is told."""
+
+    def __init__(self, **options: Any) -> None:
+        self.options, self.n, self.texts, self.closed = options, 0, [], False
+        bars.append(self)
+
+    def __enter__(self) -> Bar:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.closed = True
+
+    def set_postfix_str(self, text: str, *, refresh: bool) -> None:
+        assert not refresh
+        self.texts.append(text)
+
+    def update(self, more: int) -> None:
+        self.n += more
+
+
+bars: list[Bar] = []
+
+
+def test_the_bar_follows_the_epochs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(simulate, "tqdm", Bar)
+    assert simulate.main([*TINY, "--seeds", "0:2", "--out", str(tmp_path)]) == 0
+    (run,) = read_runs(tmp_path)
+    bar = bars.pop()
+    assert bar.options == {"total": 12, "unit": "epoch", "disable": None}
+    assert (bar.n, bar.closed, len(bar.texts)) == (12, True, 4)
+    R, rollout = run.R[:, -1].mean(), run.rollout_accuracy[:, -1].mean()
+    assert bar.texts[-1] == f"R {R:.3f}, rollout {rollout:.3f}"
+
+
+def test_the_bar_speaks_of_the_seeds_that_are_left() -> None:
+    measured = {"R": np.array([0.5, np.nan, 0.7]), "rollout_accuracy": np.array([1, np.nan, 0.5])}
+    assert simulate._postfix(measured) == "R 0.600, rollout 0.750"
+    nothing = {name: np.full(2, np.nan) for name in measured}
+    assert simulate._postfix(nothing) == "diverged"
+
+
 def test_the_summary_is_of_the_seeds_that_are_left() -> None:
     run = train(experiment([3, 8, 5], train_epochs=2))
     path = Path("here.npz")
@@ -165,6 +207,7 @@ def test_mistakes_give_one_sentence_and_no_files(
     assert raised.value.code == 2
     out, err = capsys.readouterr()
     assert words in err
+    assert err.startswith("python -m simulate: ")
     assert err.count("\n") == 1
     assert out == ""
     assert list(tmp_path.rglob("*.npz")) == []

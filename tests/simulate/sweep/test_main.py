@@ -125,6 +125,7 @@ def test_a_wrong_grid_is_told_in_one_sentence(
         sweep.main([*written(tmp_path, text), "--workers", "0"])
     out, err = capsys.readouterr()
     assert MISTAKES[text] in err
+    assert err.startswith("python -m simulate.sweep: ")
     assert (out, err.count("\n")) == ("", 1)
     assert not (tmp_path / "runs").exists()
 
