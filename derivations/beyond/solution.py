@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 
 import mpmath
@@ -403,6 +403,38 @@ def simpson(values: list[float], width: float) -> float:
     return width / 3 * (values[0] + 4 * odd + 2 * even + values[-1])
 
 
+def deviation_at_end(
+    end: dict, start: dict, missing: Callable, total_law: sp.Eq, time_law: sp.Eq, margin_law: sp.Eq
+) -> float:
+    """How far V and the time at the end of a curve are from their integrals over U."""
+    at_end = {**start, U: gap_of(end)}
+    (total_integral,), (time_integral,) = (
+        law.rhs.atoms(sp.Integral) for law in (total_law, time_law)
+    )
+    inverse = sp.lambdify(R_of(gap_passed), total_integral.function, "math")
+    gaps = grid(total_integral, at_end)
+    gained = simpson([inverse(1 - missing(value)) for value in gaps], gaps[1] - gaps[0])
+    claimed_total = float(total_law.rhs.xreplace({total_integral: sp.Float(gained)}).subs(start))
+    of_total = abs(claimed_total - end[Q] - (int(SIZES[K]) - 1) * end[S])
+    gaps = grid(time_integral, at_end)
+    width = gaps[1] - gaps[0]
+    totals = [start[V_0]]  # at every second gap
+    for first in range(0, len(gaps) - 2, 2):
+        panel = [1 / (1 - missing(value)) for value in gaps[first : first + 3]]
+        totals.append(totals[-1] + simpson(panel, width))
+    pace_of = sp.lambdify(
+        (R_of(gap_passed), margin_of(gap_passed)), time_integral.function.subs(SIZES), "math"
+    )
+    lead = sp.lambdify((R, U, V), margin_law.rhs.subs(SIZES).subs(C, START[C]), "math")
+    paces = [
+        pace_of(1 - missing(value), lead(1 - missing(value), value, total))
+        for value, total in zip(gaps[::2], totals, strict=True)
+    ]
+    passed = sp.Float(simpson(paces, 2 * width))
+    claimed_time = float(time_law.rhs.xreplace({time_integral: passed}))
+    return max(of_total, abs(claimed_time - end[t]) / end[t])
+
+
 @check(
     linear_growth,
     alignment_dynamics,
@@ -454,33 +486,8 @@ def exact_solution(
         worst = max(worst, abs(1 - here[R] - missing(gap_of(here))))
         logit = (here[R] + (1 - here[R]) / K0) * here[Q] + (1 - here[R]) * (1 - 1 / K0) * here[S]
         worst = max(worst, abs(float(right_logit.rhs.subs(at).subs(SIZES)) - logit))
+    worst = max(worst, deviation_at_end(curve[-1], start, missing, total_law, time_law, margin_law))
     end = curve[-1]
-    at_end = {**start, U: gap_of(end)}
-    (total_integral,), (time_integral,) = (
-        law.rhs.atoms(sp.Integral) for law in (total_law, time_law)
-    )
-    inverse = sp.lambdify(R_of(gap_passed), total_integral.function, "math")
-    gaps = grid(total_integral, at_end)
-    gained = simpson([inverse(1 - missing(value)) for value in gaps], gaps[1] - gaps[0])
-    claimed_total = float(total_law.rhs.xreplace({total_integral: sp.Float(gained)}).subs(start))
-    worst = max(worst, abs(claimed_total - end[Q] - (K0 - 1) * end[S]))
-    gaps = grid(time_integral, at_end)
-    width = gaps[1] - gaps[0]
-    totals = [start[V_0]]  # at every second gap
-    for first in range(0, len(gaps) - 2, 2):
-        panel = [1 / (1 - missing(value)) for value in gaps[first : first + 3]]
-        totals.append(totals[-1] + simpson(panel, width))
-    pace_of = sp.lambdify(
-        (R_of(gap_passed), margin_of(gap_passed)), time_integral.function.subs(SIZES), "math"
-    )
-    lead = sp.lambdify((R, U, V), margin_law.rhs.subs(SIZES).subs(C, START[C]), "math")
-    paces = [
-        pace_of(1 - missing(value), lead(1 - missing(value), value, total))
-        for value, total in zip(gaps[::2], totals, strict=True)
-    ]
-    passed = sp.Float(simpson(paces, 2 * width))
-    claimed_time = float(time_law.rhs.xreplace({time_integral: passed}))
-    worst = max(worst, abs(claimed_time - end[t]) / end[t])
     require(worst < 1e-6, f"deviation {worst:.1e}")
     return f"R from {begin[R]} to {end[R]:.3f}; largest deviation {worst:.0e}"
 
