@@ -364,6 +364,41 @@ def drawn_starts(attention_at_start: sp.Eq, start_of_retrieval: sp.Eq) -> str:
     return "drawn over claimed " + "; ".join(said[:3]) + f"; R {said[3]}; {said[4]}"
 
 
+@check(
+    attention_at_start,
+    start_of_retrieval,
+    kind=Kind.MONTE_CARLO,
+    says="2000 heads drawn from U(-1, 1) at T = 10, d = 64, base 10: mean and scatter of R, "
+    "22 %; by (15j) the first column has 1.5 % more than 1/T, the middle 0.8 % less",
+)
+def default_starts(attention_at_start: sp.Eq, start_of_retrieval: sp.Eq) -> str:
+    rng, length, planes = random.Random(8), 10, 32
+    angles = [10 ** (-plane / planes) for plane in range(planes)]
+    waves = [
+        [cmath.exp(1j * angle * offset) / 8 for angle in angles] for offset in range(1, 2 * length)
+    ]
+    drawn = []
+    for _ in range(2000):
+        q, k = ([complex(rng.uniform(-1, 1), rng.uniform(-1, 1)) for _ in angles] for _ in "qk")
+        products = [x * y.conjugate() for x, y in zip(q, k, strict=True)]
+        weights = [
+            math.exp(sum((a * b).real for a, b in zip(products, wave, strict=True)))
+            for wave in waves
+        ]
+        rows = (weights[first : first + length] for first in range(length))
+        drawn.append(weights[length - 1] * sum(1 / sum(row) for row in rows) / length)
+    claimed = float(start_of_retrieval.rhs.subs(T, length))
+    said = agreement(drawn, claimed)
+    scatter = math.sqrt(math.fsum((x / claimed - 1) ** 2 for x in drawn) / len(drawn))
+    require(abs(scatter - 0.22) < 0.01, f"R scatters by {scatter:.3f} of its mean")
+    sizes = {T: length, d: 2 * planes, sigma2: sp.Rational(1, 3)}
+    arrays = {omega: {(plane,): sp.Float(angle) for plane, angle in enumerate(angles)}}
+    for column, stated in ((1, 0.015), (5, -0.008)):
+        uneven = length * float(numbers(attention_at_start.rhs, {**sizes, j: column}, arrays)) - 1
+        require(abs(uneven - stated) < 0.0005, f"column {column} has {uneven:.4f} over 1/T")
+    return f"R {said}, scatter {scatter:.3f} of it"
+
+
 DEFAULT = {N: 20, K: 20, T: 10, gamma: 0.0348689}  # the rate (14) at d = 64, base 10
 
 
