@@ -85,11 +85,6 @@ def _constant(p: Parameters, start: Start, logic: Family, theory: Theory) -> Gau
     return Constant.at(moving, start, theory.sigma_c, theory.sigma_o)
 
 
-def _sampled(p: Parameters, start: Start, logic: Family, theory: Theory) -> Gaussian:
-    moving = Gaussian.of(p, start, logic)
-    return Sampled(**vars(moving), parameters=p, permutations=start.permutations)
-
-
 ATTENTIONS = {
     "linear": _closed(closures.LINEAR, "(15), (71a), (X2b), (X3)"),
     "quadratic": _closed(closures.QUADRATIC, "(15), (71b), (X2c), (X3)"),
@@ -126,7 +121,9 @@ LOGITS = {
         (),
         early="constant variances leave out the spread that training adds",
     ),
-    "sampled": LogitsPart(_sampled, ("overlap", "permutations"), ""),
+    "sampled": LogitsPart(
+        lambda p, start, logic, _: Sampled.of(p, start, logic), ("overlap", "permutations"), ""
+    ),
 }
 PLAIN = "mean-field"  # the loss that a name need not mention
 ALIASES = {"theory": "gaussian"}  # of logits: what the option --variances calls them

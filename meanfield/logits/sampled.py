@@ -14,8 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meanfield.errors import ParameterError
+from meanfield.logic.family import Family
 from meanfield.logits.gaussian import Gaussian, Rows
 from meanfield.parameters import Parameters
+from meanfield.start import Start
 
 Array = NDArray[np.float64]
 
@@ -41,6 +43,12 @@ class Sampled(Gaussian):
     permutations: NDArray[np.integer] | None
 
     rtol = 1e-4  # no finer than shares are counted
+
+    @classmethod
+    def of(cls, p: Parameters, start: Start, logic: Family) -> Sampled:
+        """Return those of a model from a resolved start, with its permutations if it has any."""
+        moving = Gaussian.of(p, start, logic)
+        return cls(**vars(moving), parameters=p, permutations=start.permutations)
 
     def next_token_error(self, R: Any, Q: Any, S: Any, attention: Rows) -> Array:
         """Return how often the largest logit is not the right one (17)."""
