@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -132,7 +132,7 @@ def run(
 def _client(cluster: Cluster) -> Iterator[Any]:
     """Give a Dask client of the cluster; what was started for it is stopped afterwards."""
     import dask
-    from dask.distributed import Client, LocalCluster
+    from dask.distributed import Client
 
     patience = {"distributed.comm.timeouts.connect": f"{PATIENCE}s"}
     with dask.config.set(patience), ExitStack() as stack:
@@ -142,20 +142,32 @@ def _client(cluster: Cluster) -> Iterator[Any]:
             where = stack.enter_context(slurm_cluster(cluster))
             where.scale(jobs=cluster.slurm)
         else:
-            where = stack.enter_context(
-                LocalCluster(
-                    n_workers=cluster.count,
-                    threads_per_worker=1,
-                    memory_limit=cluster.memory or "auto",
-                    silence_logs=logging.CRITICAL,  # a worker that dies is no news here
-                    dashboard_address=":0",  # any free port: two sweeps may run side by side
-                )
-            )
+            where = stack.enter_context(_local_cluster(cluster))
         try:
             client = stack.enter_context(Client(where, set_as_default=False))
         except (OSError, ValueError) as error:
             raise FileError(f"no scheduler answers at {cluster.scheduler}: {error}") from None
         yield client
+
+
+@contextmanager
+def _local_cluster(cluster: Cluster) -> Iterator[Any]:
+    """Give a cluster of processes on this machine, which is stopped afterwards."""
+    from dask.distributed import LocalCluster
+
+    local = LocalCluster(
+        n_workers=cluster.count,
+        threads_per_worker=1,
+        memory_limit=cluster.memory or "auto",
+        silence_logs=logging.CRITICAL,  # a worker that dies is no news here
+        dashboard_address="127.0.0.1:0",  # for this machine alone, at any free port
+    )
+    try:
+        yield local
+    finally:
+        # Dask asserts that a worker is not just being started again; it ends with this process
+        with suppress(AssertionError):
+            local.close()
 
 
 def slurm_cluster(cluster: Cluster) -> Any:
@@ -170,6 +182,6 @@ def slurm_cluster(cluster: Cluster) -> Any:
         processes=1,
         memory=cluster.memory or "4GiB",
         job_extra_directives=list(cluster.directives),
-        scheduler_options={"dashboard_address": ":0"},
+        scheduler_options={"dashboard_address": "127.0.0.1:0"},
         **{name: value for name, value in given.items() if value is not None},
     )

@@ -216,6 +216,22 @@ def test_a_task_whose_workers_die_is_tried_again_and_given_up_at_last(
                 answers()
 
 
+def test_what_goes_wrong_when_a_cluster_is_stopped_hides_no_message(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from dask.distributed import LocalCluster
+
+    close = LocalCluster.close
+
+    def asserts(cluster: Any, *arguments: Any, **options: Any) -> None:
+        close(cluster, *arguments, **options)
+        raise AssertionError("can only join a started process")
+
+    monkeypatch.setattr(LocalCluster, "close", asserts)
+    with pytest.raises(ParameterError, match="3 cannot be"):
+        list(workers.run(_fails, [(3,)], Cluster(workers=1)))
+
+
 def test_contradictions_are_told() -> None:
     for given, told in (
         ({"workers": 2, "scheduler": "tcp://a:1"}, "exclude one another"),
