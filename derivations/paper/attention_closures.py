@@ -554,11 +554,11 @@ def drawn_weights(law_of_weights: sp.Eq, start_of_weights: sp.Eq) -> str:
     for order in (2, 4, 6):
         claimed = float(law_of_weights.rhs.subs({power: order, **variance}))
         said.append(agreement((x**order for x, _ in pairs), claimed))
-    for chosen in ((1, 1), (1, 2)):
+    for chosen in ((1, 1), (1, 2), (2, 2)):
         claimed = float(
             start_of_weights.rhs.subs(dict(zip((row, column), chosen, strict=True))).subs(variance)
         )
-        products = (1 + pair[0] * pair[chosen[1] - 1] for pair in pairs)
+        products = (1 + pair[chosen[0] - 1] * pair[chosen[1] - 1] for pair in pairs)
         said.append(agreement(products, 1 + claimed))
     for order in (1, 3):
         claimed = float(law_of_weights.rhs.subs({power: order, **variance}))
