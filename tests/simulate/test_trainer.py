@@ -108,9 +108,10 @@ def test_an_epoch_takes_every_batch_of_that_epoch_in_order() -> None:
         assert torch.equal(weight, weights_of(again)[name]), name
 
 
-def test_a_runge_kutta_step_has_the_coefficients_of_ssprk3() -> None:
-    trainer = trainer_of(experiment(integrator="ssprk3"))
-    again = trainer_of(experiment())
+@pytest.mark.parametrize("fix_embedding", [True, False])
+def test_a_runge_kutta_step_has_the_coefficients_of_ssprk3(fix_embedding: bool) -> None:
+    trainer = trainer_of(experiment(integrator="ssprk3", fix_embedding=fix_embedding))
+    again = trainer_of(experiment(fix_embedding=fix_embedding))
     u = weights_of(trainer)
 
     def euler(kept: float) -> None:

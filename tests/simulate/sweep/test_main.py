@@ -130,6 +130,22 @@ def test_a_wrong_grid_is_told_in_one_sentence(
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["grid.toml"], "the following arguments are required: --out"),
+        (["--out", "runs"], "the following arguments are required: GRID.toml"),
+        (["grid.toml", "--out", "runs", "--dtype", "float64"], "unrecognized arguments: --dtype"),
+    ],
+)
+def test_options_that_there_must_or_cannot_be(
+    arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        sweep.main(arguments)
+    assert words in capsys.readouterr().err
+
+
 def test_a_dry_run_trains_nothing_that_is_kept(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
