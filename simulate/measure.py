@@ -36,7 +36,7 @@ def measure(model: Transformer, task: Task, train: Data, test: Data) -> dict[str
     Q, S, C = (value.cpu().numpy() for value in overlaps(W, permutations))
     R = A.diagonal(dim1=1, dim2=2).mean(-1).cpu().numpy()
     seen, unseen = train.statistics(of_train, W), test.statistics(of_test, W)
-    with np.errstate(invalid="ignore"):  # of a seed that has diverged
+    with np.errstate(invalid="ignore", over="ignore"):  # of a seed that diverges, W in float64
         mean_field_loss = generated.loss(generated.margin(R, Q, S, C, N, K), N)
     return {
         "R": R,
