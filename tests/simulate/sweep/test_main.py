@@ -146,6 +146,35 @@ def test_options_that_there_must_or_cannot_be(
     assert words in capsys.readouterr().err
 
 
+def test_an_old_dataset_is_gone_on_with_or_replaced_only_when_asked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = [*written(tmp_path), "--workers", "0"]
+    assert sweep.main(command) == 0
+    data = dataset(tmp_path)
+    assert data.attrs["title"] == "Training over a grid of parameters"
+    assert capsys.readouterr().out.endswith(f"\n{tmp_path / 'runs' / 'sweep.zarr'}\n")
+    with pytest.raises(SystemExit, match="2"):
+        sweep.main(command)
+    assert "--resume" in capsys.readouterr().err
+    for option in ("--resume", "--overwrite"):
+        assert sweep.main([*command, option]) == 0
+        assert dataset(tmp_path).identical(data)
+
+
+def test_an_interrupted_sweep_says_how_to_go_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: Any) -> Any:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sweep, "fill", interrupted)
+    assert sweep.main([*written(tmp_path), "--workers", "0"]) == 130
+    assert capsys.readouterr().err == (
+        "python -m simulate.sweep: interrupted; the same command with --resume goes on\n"
+    )
+
+
 def test_a_dry_run_trains_nothing_that_is_kept(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
