@@ -32,7 +32,7 @@ REMEDY = (
 
 
 class Loss(Protocol):
-    """What a loss offers (see ``meanfield.loss``); ``jacobian`` only to what asks for it."""
+    """What every loss offers (see ``meanfield.loss``); one with a ``jacobian`` can go in steps."""
 
     def rates(self, R: Any, missing: Any, Q: Any, S: Any) -> tuple[Any, Any, Any]:
         """Return the drive F = -dL/dR on attention, and the time derivatives of Q and S."""
@@ -86,7 +86,7 @@ class Descent:
     pace: factor on the drive on attention, 1 but for the thermodynamic limit.
     """
 
-    loss: Any
+    loss: Any  # a Loss, with a jacobian where a closure takes steps
     logic: Family
     pace: float = 1.0
 
@@ -108,7 +108,7 @@ class Descent:
 class Model:
     """One model, or many heads side by side, ready to be solved.
 
-    lr: learning rate. steps: follow gradient steps of size lr, else the gradient flow.
+    steps: follow gradient steps of size lr, else the gradient flow.
     """
 
     parameters: Parameters

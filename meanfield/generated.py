@@ -293,6 +293,11 @@ def squared_gap_linear(logit_R: Real, logit_R0: Real, kappa: Real) -> Real:
     return 2 / kappa * (log_expit(-logit_R0) - log_expit(-logit_R))
 
 
+def squared_gap_quadratic(logit_R: Real, logit_R0: Real, kappa: Real) -> Real:
+    """U^2 - U0^2 along a solution of the quadratic closure. (X2c)"""
+    return 2 / kappa * (logit_R - logit_R0 + np.exp(logit_R) - np.exp(logit_R0))
+
+
 def onset_gap_linear(U0: Real, logit_R0: Real, kappa: Real) -> Real:
     """U = Q - S where R = 1/2: before U0 if R starts above; nan if R was never so low. (X3e)"""
     return np.sqrt(U0**2 + 2 / kappa * (np.log(2) + log_expit(-logit_R0)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -73,6 +74,15 @@ class Start:
             overlap=real("overlap", overlap if drawn is None else float(vocabulary_overlap(drawn))),
             permutations=drawn,
         )
+
+
+def stacked(starts: Sequence[Start]) -> Start:
+    """Return resolved starts of many seeds as one, whose numbers are arrays over them."""
+    names = ("R", "Q", "S", "C", "overlap", "q", "k")
+    arrays: dict[str, Any] = {
+        name: np.array([getattr(each, name) for each in starts]) for name in names
+    }
+    return Start(**arrays)
 
 
 def vocabulary_overlap(permutations: NDArray[np.integer]) -> NDArray[np.float64]:

@@ -5,11 +5,10 @@ A new attention, loss or way to read the logits is a module of its own and one r
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-import numpy as np
 from scipy.special import expit
 
 from meanfield import generated
@@ -127,18 +126,10 @@ LOGITS = {
 }
 PLAIN = "mean-field"  # the loss that a name need not mention
 ALIASES = {"theory": "gaussian"}  # of logits: what the option --variances calls them
-# From the paper's closed equations to the best of today, a step at a time.
+PAPER = "linear"  # the paper's closed equations
 DEFAULT = "spectral+fluctuations"  # the best that needs no seed
 BEST = "per-seed+fluctuations"
-PAPER = "linear"  # the paper's closed equations
-LADDER = (
-    PAPER,
-    "quadratic",
-    "spectral",
-    DEFAULT,
-    "per-seed",
-    BEST,
-)
+LADDER = (PAPER, "quadratic", "spectral", DEFAULT, "per-seed", BEST)  # a step at a time
 CLOSURES = {name: part.closure for name, part in ATTENTIONS.items() if part.closure is not None}
 # What of a training the theories are about; anything else is refused.
 COVERED = {"optimizer": "sgd", "weight_decay": 0.0, "fix_embedding": True, "d_embed": 1}
@@ -386,12 +377,3 @@ EXCLUSIONS: tuple[tuple[Callable[[Theory], bool], str], ...] = (
         "sigma_c and sigma_o may only be given with constant logits",
     ),
 )
-
-
-def stacked(starts: Sequence[Start]) -> Start:
-    """Return resolved starts of many seeds as one, whose numbers are arrays over them."""
-    names = ("R", "Q", "S", "C", "overlap", "q", "k")
-    arrays: dict[str, Any] = {
-        name: np.array([getattr(each, name) for each in starts]) for name in names
-    }
-    return Start(**arrays)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
 import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from tqdm import tqdm
 
@@ -83,7 +82,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code."""
     simulate = parser()
     options = simulate.parse_args(argv)
-    signal.signal(signal.SIGTERM, _interrupt)
     return command.run(simulate, lambda: _simulate(options), resume=GO_ON)
 
 
@@ -185,10 +183,6 @@ def _postfix(measured: dict[str, Any]) -> str:
         return "diverged"
     R, rollout = (measured[name][alive].mean() for name in ("R", "rollout_accuracy"))
     return f"R {R:.3f}, rollout {rollout:.3f}"
-
-
-def _interrupt(*_: object) -> NoReturn:
-    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from meanfield import generated
 from meanfield.training import Training
 from simulate.settings import Experiment
 
@@ -58,7 +58,7 @@ def draw_task(experiment: Experiment) -> Task:
     """Draw the task of each seed from NumPy's default generator of that seed (Appendix B)."""
     p, training, n_test = experiment.parameters, experiment.training, experiment.schedule.n_test
     # nn.Linear's start: variance 1/(3 d_embed) an entry, so that the product with ones has 1/3
-    half_width = math.sqrt(3 * p.qk_variance / training.d_embed)
+    half_width = float(generated.uniform_width(p.qk_variance / training.d_embed))
     drawn = []
     for seed in experiment.seeds:
         rng = np.random.default_rng(seed)

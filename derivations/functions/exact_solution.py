@@ -128,6 +128,11 @@ def retrieval_by_gap() -> list[Written]:
     back = sp.log((1 - sp.exp(log_missing)) / sp.exp(log_missing))
     (squared,) = sp.solve(sp.log(linear.statement.rhs) - x, U**2)
     gained = sp.expand(squared - U_0**2).subs({x: log_expit(-rho), R_0: expit(start)})
+    (lambert,) = quadratic.statement.rhs.atoms(sp.LambertW)  # odds exp(odds) is its argument
+    inverse = sp.expand_log(sp.log(*lambert.args), force=True) - sp.log(odds_0) - odds_0
+    (squared,) = sp.solve(sp.expand(inverse) - x, U**2)
+    of_level_gained = (rho + sp.exp(rho)) - (start + sp.exp(start))
+    gained_quadratic = sp.expand(squared - U_0**2).subs(x, of_level_gained)
     return [
         Written(
             "logit_R_linear",
@@ -153,6 +158,13 @@ def retrieval_by_gap() -> list[Written]:
             (linear,),
             (rho, start, kappa),
             prove("2/kappa*(log_expit(-logit_R0) - log_expit(-rho))", gained, RANGES),
+        ),
+        Written(
+            "squared_gap_quadratic",
+            "U^2 - U0^2 along a solution of the quadratic closure.",
+            (quadratic,),
+            (rho, start, kappa),
+            prove("2/kappa*(rho - logit_R0 + exp(rho) - exp(logit_R0))", gained_quadratic, RANGES),
         ),
     ]
 

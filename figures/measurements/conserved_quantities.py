@@ -63,13 +63,13 @@ def conserved(run: Run, closure: str) -> Array:
 
     nan until R has left its start.
     """
-    level = {
-        "linear": lambda R: -np.log1p(-R),
-        "quadratic": lambda R: logit(R) + R / (1 - R),
-    }[closure]
+    solution = CLOSURES[closure].solution
+    assert solution is not None
+    logit_R, U = logit(run.R), run.Q - run.S
+    gained = solution.squared_gap(logit_R, logit_R[:, :1], kappa(closure, run.parameters))
     started = run.R - run.R[:, :1] > STARTED
     ratio = np.full_like(run.R, np.nan)
-    np.divide(level(run.R) - level(run.R[:, :1]), gain(run, closure), out=ratio, where=started)
+    np.divide(gained, U**2 - U[:, :1] ** 2, out=ratio, where=started)
     return ratio
 
 

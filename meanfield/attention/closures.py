@@ -27,13 +27,13 @@ class ClosedForm:
     logit_R(U, U0, logit_R0, kappa): logit R as a function of U.
     onset_gap(U0, logit_R0, kappa): U where R = 1/2.
     basin_gap(logit_R0, kappa): the smallest U at the start from which R grows to 1.
-    squared_gap(logit_R, logit_R0, kappa): U^2 - U0^2; None where there is no way out of the basin.
+    squared_gap(logit_R, logit_R0, kappa): U^2 - U0^2.
     """
 
     logit_R: Callable[..., Any]
     onset_gap: Callable[..., Any]
     basin_gap: Callable[..., Any]
-    squared_gap: Callable[..., Any] | None = None
+    squared_gap: Callable[..., Any]
 
 
 @dataclass(frozen=True)
@@ -75,6 +75,7 @@ QUADRATIC = Closure(
         generated.logit_R_quadratic,
         generated.onset_gap_quadratic,
         lambda logit_R0, kappa: -np.inf,  # from anywhere, however late (X3j)
+        generated.squared_gap_quadratic,
     ),
 )
 

@@ -91,7 +91,8 @@ class Way:
 
 def locking(solution: ClosedForm) -> Way:
     """R grows to 1: U = U0 cosh x + p0 sinh x, so that dU/dx is the scale on which R changes."""
-    bounded = solution.squared_gap is not None  # then U^2 - dU^2 stays, as if dU began at R = 0
+    # with a basin of attraction U^2 - dU^2 stays, as if dU began at R = 0
+    bounded = np.isfinite(solution.basin_gap(0.0, 1.0))
 
     def path(x: Array, rows: Rows) -> tuple[Array, Array, Array]:
         grown = np.expm1(x)
@@ -123,13 +124,10 @@ def locking(solution: ClosedForm) -> Way:
 
 def losing(solution: ClosedForm) -> Way:
     """R falls to 0 while U < 0, outside the basin of attraction: x is the loss of logit R."""
-    if solution.squared_gap is None:
-        raise ArithmeticError("these solutions have no way out of a basin of attraction")
-    squared_gap = solution.squared_gap
 
     def path(x: Array, rows: Rows) -> tuple[Array, Array, Array]:
         logit_R = rows.logit_R0 - x
-        U2_lost = -squared_gap(logit_R, rows.logit_R0, rows.kappa)
+        U2_lost = -solution.squared_gap(logit_R, rows.logit_R0, rows.kappa)
         distance = np.sqrt(rows.U0**2 - U2_lost)  # of U from 0
         return U2_lost / (distance - rows.U0), logit_R, 1 / (rows.kappa * distance)
 

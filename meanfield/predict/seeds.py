@@ -24,8 +24,8 @@ from meanfield.numerics.integrate import LONGEST
 from meanfield.parameters import Parameters
 from meanfield.predict.many import Batch
 from meanfield.predict.prediction import ascending
-from meanfield.start import Start
-from meanfield.theory import BEST, Theory, stacked
+from meanfield.start import Start, stacked
+from meanfield.theory import BEST, Theory
 
 Array = NDArray[np.float64]
 

@@ -17,6 +17,7 @@ from meanfield.attention.planes import FlowError
 from meanfield.parameters import Parameters
 from meanfield.predict.seeds import onset_spread
 from meanfield.predict.trajectory import Trajectory
+from meanfield.start import Start
 from meanfield.theory import CLOSURES
 
 TOLERANCE = 0.1  # a closure is trusted when its onset lies within a tenth of the attention's own
@@ -101,5 +102,5 @@ def percent(delay: float) -> str:
 
 
 def _is_measured(run: Trajectory) -> bool:
-    nominal = type(run.start)().resolved(run.parameters)
+    nominal = Start().resolved(run.parameters)
     return any(getattr(run.start, name) != getattr(nominal, name) for name in "RQSC")

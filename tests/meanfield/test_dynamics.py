@@ -16,7 +16,8 @@ from meanfield.attention.closures import exchangeable
 from meanfield.dynamics import Descent, Model
 from meanfield.logic.family import Family
 from meanfield.loss.mean_field import MeanField
-from meanfield.theory import CLOSURES, stacked
+from meanfield.start import stacked
+from meanfield.theory import CLOSURES
 
 P = Parameters(N=20, K=7, T=10, lr=3.0)
 START = Start(R=0.2, Q=0.1, S=-0.05, C=0.3)

@@ -13,6 +13,7 @@ from scipy.special import expit, logit
 
 from meanfield import ParameterError, Parameters, Start, Theory, Training, generated, predict
 from meanfield.attention import closures, planes, typical
+from meanfield.start import stacked
 from meanfield.theory import (
     ATTENTIONS,
     BEST,
@@ -24,7 +25,6 @@ from meanfield.theory import (
     PAPER,
     PLAIN,
     OwnClosure,
-    stacked,
 )
 
 P = Parameters(N=20, K=5, T=10)

@@ -94,10 +94,11 @@ def test_the_conserved_function_is_that_of_each_closure():
         ) / (2 * step)
         growth = closure.growth(logit_R, 1.0)
         assert by_U == pytest.approx(kappa * U * growth / expit(logit_R), rel=1e-7), name
+        squared = closure.solution.squared_gap(logit_R, logit_R0, kappa)
+        assert squared == pytest.approx(U**2 - U0**2, rel=1e-12), name
         gap = closure.solution.onset_gap(U0, logit_R0, kappa)
         assert closure.solution.logit_R(gap, U0, logit_R0, kappa) == pytest.approx(0, abs=1e-12)
     assert CLOSURES["quadratic"].solution.basin_gap(logit_R0, kappa) == -np.inf
-    assert CLOSURES["quadratic"].solution.squared_gap is None
     edge = CLOSURES["linear"].solution.basin_gap(logit_R0, kappa)
     assert edge**2 == pytest.approx(-2 * math.log(expit(1.0)) / kappa)
 
