@@ -45,7 +45,7 @@ def test_range_up_to_rounding() -> None:
 def test_tables_of_values() -> None:
     assert keys("it", {"a": 1}, ["a"]) == {"a": 1}
     for value, words in (({}, "it has no a"), ({"a": 1, "b": 2}, "it has an unknown b"),
-                         ({"a": None}, "it has no value of a"), ([], "must be a table")):  # fmt: skip
+                         ({"a": None}, "it has no value of a"), ([], "be a table")):  # fmt: skip
         with pytest.raises(ParameterError, match=words):
             keys("it", value, ["a"])
     assert mapping("it", {}) == {}
