@@ -117,6 +117,7 @@ def _simulate(options: argparse.Namespace) -> int:
         raise ParameterError("--seed and --dir go together; several seeds go with --out")
     experiment = experiment_of(options)
     machine = Machine(**command.given(options, Machine))
+    check_folder(_run_path(experiment, options).parent)
     from simulate.machine import one_thread  # torch is loaded once the options are found good
 
     one_thread()
@@ -124,18 +125,27 @@ def _simulate(options: argparse.Namespace) -> int:
 
 
 def _train_all(experiment: Experiment, machine: Machine, options: argparse.Namespace) -> int:
-    """Train all seeds at once, or half of them at a time as long as memory runs out."""
-    from simulate.machine import out_of_memory
+    """Train all seeds at once, or half of them at a time as long as they do not fit in memory."""
+    from simulate import memory
+    from simulate.machine import out_of_memory, resolve
 
+    memory.seeds_at_once(experiment, machine)  # before anything is compiled
+    machine = resolve(machine, experiment)
+    most = memory.seeds_at_once(experiment, machine)
     waiting, codes = [experiment], []
     while waiting:
         part = waiting.pop(0)
+        count = len(part.seeds)
         try:
+            if count > most:
+                raise MemoryError
             codes.append(_train(part, machine, options))
         except (MemoryError, RuntimeError) as error:
-            count = len(part.seeds)
-            if count == 1 or not out_of_memory(error):
+            if not out_of_memory(error):
                 raise
+            if count == 1:
+                what = memory.too_large(part, machine)
+                raise ParameterError(f"{what}, and there is not as much left") from None
             if part is experiment:
                 print(f"out of memory with {count} seeds at once: splitting them", file=sys.stderr)
             halves = part.seeds[: count // 2], part.seeds[count // 2 :]
@@ -146,7 +156,6 @@ def _train_all(experiment: Experiment, machine: Machine, options: argparse.Names
 def _train(experiment: Experiment, machine: Machine, options: argparse.Namespace) -> int:
     """Write one run file; return 1 if every seed diverged, else 0."""
     path, shorter = _run_path(experiment, options), None
-    check_folder(path.parent)
     if options.resume:
         if path.exists() and _is_finished(path, experiment):
             print(f"{path} is finished already")
@@ -187,6 +196,8 @@ def _is_finished(path: Path, experiment: Experiment) -> bool:
 
 def _shorter(path: Path, experiment: Experiment) -> Path | None:
     """Return the finished run of the same training with the most epochs below those wanted."""
+    if path.name != experiment.file:  # a name of its own, --dir
+        return None
     head, tail = path.name.rsplit("_", 2)[::2]  # a hash of the settings stands between
     there = {each.name for each in path.parent.glob(f"{head}_*_{tail}")}
     schedule = experiment.schedule

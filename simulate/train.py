@@ -54,11 +54,10 @@ def train(
             at = checkpoint.resume(old, trainer, record)
             if at.change:
                 say(at.change)
-        if path is not None:
-            make_folder(path.parent)
         _epochs(trainer, record, at, path, report, say)
     run = checkpoint.finished(trainer, record)
     if path is not None:
+        make_folder(path.parent)
         run.save(path)
         checkpoint_of(path).unlink(missing_ok=True)
     return run
@@ -81,6 +80,7 @@ def _epochs(
                     f"longer finite; it is stopped, try a smaller lr such as {lr / 4:g}"
                 )
             if path is not None and not last:
+                make_folder(path.parent)
                 checkpoint.save(checkpoint_of(path), trainer, record)
             report(epoch, measured)
         if last or record.all_diverged:
