@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+import operator
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -111,9 +112,10 @@ class Schedule:
         """Whether the model is measured after this epoch."""
         return epoch % self.eval_every == 0 or epoch == self.train_epochs
 
-    def evaluations(self, last: int) -> list[int]:
-        """Return the epochs measured so far, ``last`` the latest of them."""
-        return [*range(0, last, self.eval_every), last]
+    def evaluated(self, epochs: Sequence[int]) -> bool:
+        """Whether these are the epochs that are measured up to the last of them."""
+        every = range(0, epochs[-1], self.eval_every)
+        return len(epochs) == len(every) + 1 and all(map(operator.eq, epochs, every))
 
 
 def _of(kind: type, known: Mapping[str, Any]) -> dict[str, Any]:

@@ -219,7 +219,7 @@ def _check_training(run: Run) -> None:
             raise ParameterError(f"training has an unknown {name}")
     Training.of(run.training)
     schedule, last = Schedule.of(run.training), int(run.epoch[-1])
-    if "eval_every" in run.training and run.epoch.tolist() != schedule.evaluations(last):
+    if "eval_every" in run.training and not schedule.evaluated(run.epoch.tolist()):
         raise ParameterError(f"its epochs are not every {schedule.eval_every} of them")
     if "train_epochs" in run.training:
         lost = set(run.diverged) == set(run.seeds.tolist())

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-import signal
 import subprocess
 import sys
-import time
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -355,44 +353,6 @@ def test_split_seeds_that_all_diverge_in_one_half_are_no_failure(
     arguments = [*TINY, "--weight-decay", "0.1", "--out", str(tmp_path), "--seeds"]
     assert simulate.main([*arguments, "0:2"]) == 0
     assert simulate.main([*arguments, "1,3", "--overwrite"]) == 0
-
-
-# evaluates, and so writes a checkpoint, at every epoch
-LONG = ["--N", "6", "--T", "4", "--d-head", "8", "--n-train", "300", "--n-test", "100",
-        "--train-epochs", "100", "--eval-every", "1", "--seeds", "0:2"]  # fmt: skip
-
-
-def epoch_of(folder: Path) -> int:
-    """The epoch of the checkpoint in the folder, -1 if there is none yet."""
-    for path in folder.glob("*.checkpoint.npz"):
-        return int(read_run(path, unfinished=True).epoch[-1])
-    return -1
-
-
-def test_killed_again_and_again_it_ends_bit_identical(tmp_path: Path) -> None:
-    assert simulate.main([*LONG, "--out", str(tmp_path / "whole")]) == 0
-    folder = tmp_path / "killed"
-    command = [sys.executable, "-m", "simulate", *LONG, "--out", str(folder), "--resume"]
-    for goal, sign in ((3, signal.SIGKILL), (30, signal.SIGTERM), (60, signal.SIGKILL)):
-        with subprocess.Popen(
-            command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        ) as process:
-            while epoch_of(folder) < goal:
-                assert process.poll() is None, process.communicate()
-                time.sleep(0.02)
-            process.send_signal(sign)
-            err = process.communicate()[1]
-        if sign == signal.SIGTERM:
-            assert process.returncode == 130
-            assert "interrupted; the same command with --resume goes on" in err
-            assert err.count("\n") == 1
-        else:
-            assert process.returncode == -signal.SIGKILL
-        assert goal <= epoch_of(folder) < 100
-    assert simulate.main([*LONG, "--out", str(folder), "--resume"]) == 0
-    assert len(list(folder.iterdir())) == 1
-    (one,), (other,) = read_runs(tmp_path / "whole"), read_runs(folder)
-    assert_same(one, other)
 
 
 def assert_same(one: Run, other: Run) -> None:
