@@ -21,7 +21,7 @@ from meanfield.errors import FileError, ParameterError
 from meanfield.files import printable, reading, writing
 from meanfield.parameters import Parameters
 from meanfield.quantities import QUANTITIES
-from meanfield.schema import Kind, described, keys, mapping, part
+from meanfield.schema import ROUNDING, Kind, described, keys, mapping, part
 from meanfield.training import Schedule, Training
 
 Array = NDArray[np.float64]
@@ -256,6 +256,10 @@ def _check_seed(run: Run, index: int, seed: int) -> None:
     ends = {} if seed in run.diverged else ENDS
     for name, kind in {"q_start": VECTOR, "k_start": VECTOR, **ends}.items():
         kind.check_values(f"{name} of seed {seed}", getattr(run, name)[index])
+    W, permutations = run.W_end[index], run.permutations[index].astype(np.int64)
+    Q = float(np.take_along_axis(W, permutations[:, None], 1).mean(dtype=float))
+    if ends and abs(Q - run.Q[index, -1]) > ROUNDING * max(1.0, float(np.abs(W).max())):
+        raise ParameterError(f"W_end of seed {seed} has Q = {Q:.6g}, not {run.Q[index, -1]:.6g}")
 
 
 def files_in(folder: str | os.PathLike[str]) -> list[Path]:

@@ -170,7 +170,8 @@ def test_a_state_that_is_not_what_training_needs_is_refused(
 def test_other_permutations_than_the_seeds_draw_are_refused(tmp_path: Path) -> None:
     trainer = trained(experiment(), path := tmp_path / "run.checkpoint.npz")
     run = read_run(path, unfinished=True)
-    for change in ({"permutations": run.permutations[::-1]}, {"k_start": run.k_start + 0.1}):
+    turned = {name: getattr(run, name)[::-1] for name in ("permutations", "W_end", "Q")}
+    for change in (turned, {"k_start": run.k_start + 0.1}):
         replace(run, **change).save(path)
         with pytest.raises(FileError, match="query or key are not those of its seeds"):
             checkpoint.resume(path, trainer, Record.at_start(trainer))

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 
-from meanfield.runs.run import Run, checkpoint_of, read_run
+from meanfield.runs.run import checkpoint_of, read_run
 from simulate import checkpoint
 from simulate.gradient import grouped
 from simulate.settings import Machine

@@ -224,7 +224,7 @@ def run_file(tmp_path_factory):
         k_start=k,
         q_end=q,
         k_end=k,
-        W_end=np.zeros((2, 5, 5, 5)),
+        W_end=np.full((2, 5, 5, 5), 0.1),
     )
     path = tmp_path_factory.mktemp("runs") / "run.npz"
     run.save(path)

@@ -153,6 +153,7 @@ def test_an_inconsistent_run_cannot_be_made(changes: dict[str, Any], words: str)
         ({"training": training(train_epochs=14)}, "a run of 14 epochs is not complete at 15"),
         ({"complete": False}, "15 epochs is not unfinished at"),
         ({"training": training(eval_every=5)}, "its epochs are not every 5 of them"),
+        ({"W_end": a_run().W_end[:, ::-1]}, "W_end of seed 4 has Q = "),
         ({"made_with": {"torch": 2}}, "made_with must be in words, not torch 2"),
         ({"made_with": {"dtype": "float64"}}, "W_end is not of dtype 'float64'"),
     ],
