@@ -161,8 +161,6 @@ def _train(experiment: Experiment, machine: Machine, options: argparse.Namespace
             print(f"{path} is finished already")
             return 0
         shorter = path if path.exists() else _shorter(path, experiment)
-        if shorter is not None and not checkpoint_of(path).exists():
-            print(f"going on from {shorter}")
     elif not options.overwrite:
         for old in (path, checkpoint_of(path)):
             if old.exists():

@@ -40,7 +40,8 @@ def train(
     resume: go on from that checkpoint if there is one, else from ``shorter``.
     shorter: a finished run of the same training with fewer epochs, which may be ``path`` itself.
     report: called with the epoch and the measured arrays at every evaluation.
-    say: called with a sentence when a seed diverges, or if another device or kernel goes on.
+    say: called with a sentence when a seed diverges, when a finished run goes on, or if another
+        device or kernel does.
 
     Raises ParameterError for what cannot be, FileError for a checkpoint of another run.
     """
@@ -52,6 +53,8 @@ def train(
         old = begun if begun is not None and begun.exists() else shorter
         if resume and old is not None:
             at = checkpoint.resume(old, trainer, record)
+            if old == shorter:
+                say(f"going on from {old}, a finished run of {at.epoch} epochs")
             if at.change:
                 say(at.change)
         _epochs(trainer, record, at, path, report, say)

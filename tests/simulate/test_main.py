@@ -324,9 +324,9 @@ def test_more_epochs_go_on_from_a_finished_run(
     assert simulate.main([*more, *out, "--resume"]) == 0
     new = set((tmp_path / "runs").iterdir()) - set(kept)
     assert len(new) == 1
-    said = capsys.readouterr().out
+    said = capsys.readouterr().err
     longest = max(kept, key=lambda path: read_run(path).epoch[-1])
-    assert f"going on from {longest}\n" in said
+    assert said == f"going on from {longest}, a finished run of 12 epochs\n"
     assert_same(read_run(new.pop()), wanted)
     one = ["--seed", "0", "--dir", str(tmp_path / "one"), "--resume"]
     for command in (TINY, more):

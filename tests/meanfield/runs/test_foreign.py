@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ import pytest
 from meanfield import FileError, Parameters, Training
 from meanfield.attention import planes
 from meanfield.attention.typical import draw
-from meanfield.runs.foreign import read_foreign
+from meanfield.compare.__main__ import EPILOG
+from meanfield.runs.foreign import ARRAYS, read_foreign
 
 EPOCH = np.array([0.0, 5.0, 10.0])
 RNG = np.random.default_rng(1)
@@ -219,3 +221,13 @@ def test_other_kinds_are_refused_in_our_own_words(tmp_path: Path) -> None:
     (tmp_path / "b.csv").write_bytes(b"\xff\xfe")
     with pytest.raises(FileError, match="it is no text in UTF-8"):
         read_foreign(tmp_path / "b.csv")
+
+
+def test_the_page_and_the_command_name_what_is_read(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[3] / "docs" / "files.md").read_text(encoding="utf-8")
+    for name in ARRAYS:
+        assert f"`{name}`" in page
+        assert re.search(rf"\b{name}\b", EPILOG)
+    (example,) = re.findall(r"```text\n(.*?)```", page, flags=re.S)
+    (tmp_path / "mine.csv").write_text(example)
+    assert read_foreign(tmp_path / "mine.csv").curves["loss"].tolist() == [[3.02, 2.99]]
