@@ -12,7 +12,7 @@ from meanfield.parameters import Parameters
 from meanfield.predict.many import predict_many
 from meanfield.predict.prediction import predict
 from meanfield.predict.trajectory import Trajectory
-from meanfield.runs.measured import read
+from meanfield.runs.read import read
 from meanfield.start import Start
 from meanfield.theory import Theory
 from meanfield.training import Training

@@ -73,9 +73,13 @@ def numbers(name: str, value: Any) -> NDArray[np.float64]:
 
 def real(name: str, value: Any) -> float:
     """Return value as a finite float, or raise ParameterError."""
-    if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):
+    try:
+        number = float(value) if isinstance(value, Real) and not isinstance(value, bool) else None
+    except OverflowError:  # an integer beyond all floats
+        number = None
+    if number is None or not math.isfinite(number):
         raise ParameterError(f"{name} must be a finite number, not {value!r}")
-    return float(value)
+    return number
 
 
 def positive(name: str, value: Any) -> float:

@@ -15,6 +15,7 @@ from dataclasses import fields
 from typing import Any, NoReturn
 
 from meanfield.errors import MISTAKES
+from meanfield.files import printable
 
 NEGATIVE = re.compile(r"-(\d+\.?\d*|\.\d+)[eE][-+]?\d+")
 INTERRUPTED, PIPE_CLOSED = 130, 141  # exit codes, as shells have them
@@ -39,7 +40,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Say one sentence, without the usage that argparse puts before it."""
-        self.exit(2, f"{self.prog}: {message}\n")
+        self.exit(2, f"{self.prog}: {printable(message)}\n")
 
 
 def parser(prog: str, description: str, epilog: str | None = None) -> Parser:

@@ -1,9 +1,10 @@
-"""How a model is trained: what theory and simulator must both know beside the Parameters."""
+"""How a model is trained and when it is measured: what a run file says beside the Parameters."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+import operator
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -65,8 +66,7 @@ class Training:
     @classmethod
     def of(cls, known: Mapping[str, Any]) -> Training:
         """Return the training that these hyperparameters describe, as a run file holds them."""
-        names = {each.name for each in fields(cls)}
-        return cls(**{name: value for name, value in known.items() if name in names})
+        return cls(**_of(cls, known))
 
     @property
     def full_batch(self) -> bool:
@@ -82,3 +82,43 @@ class Training:
     def steps_per_epoch(self) -> int:
         """Gradient steps an epoch; the last batch may be smaller."""
         return math.ceil(self.n_train / self.batch_size)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Schedule:
+    """How long to train, and when and on how much to measure; checked when made.
+
+    n_test: sequences to test on. train_epochs: passes over the training data.
+    eval_every: epochs between two evaluations; the first and the last epoch are always evaluated.
+
+    Raises ParameterError, in one sentence, on anything else.
+    """
+
+    n_test: int = option(2048, "test sequences", least=1, metavar="COUNT")
+    train_epochs: int = option(800, "passes over the training data", least=1, metavar="COUNT")
+    eval_every: int = option(10, "epochs between two evaluations", least=1, metavar="COUNT")
+
+    def __post_init__(self) -> None:
+        """Check every field."""
+        for each in fields(self):
+            object.__setattr__(self, each.name, check_field(each, getattr(self, each.name)))
+
+    @classmethod
+    def of(cls, known: Mapping[str, Any]) -> Schedule:
+        """Return the schedule that these hyperparameters describe, as a run file holds them."""
+        return cls(**_of(cls, known))
+
+    def evaluates(self, epoch: int) -> bool:
+        """Whether the model is measured after this epoch."""
+        return epoch % self.eval_every == 0 or epoch == self.train_epochs
+
+    def evaluated(self, epochs: Sequence[int]) -> bool:
+        """Whether these are the epochs that are measured up to the last of them."""
+        every = range(0, epochs[-1], self.eval_every)
+        return len(epochs) == len(every) + 1 and all(map(operator.eq, epochs, every))
+
+
+def _of(kind: type, known: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values that are fields of a dataclass."""
+    names = {each.name for each in fields(kind)}
+    return {name: value for name, value in known.items() if name in names}

@@ -6,7 +6,7 @@ import argparse
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from meanfield import command
 from meanfield.errors import FileError, ParameterError
-from meanfield.files import make_folder
+from meanfield.files import check_folder
 from meanfield.parameters import Parameters
 from meanfield.runs.run import Run, checkpoint_of, read_run
 from meanfield.training import Training
@@ -31,7 +31,9 @@ examples:
   python -m simulate --seed 3 --dir results
 
 Every seed is one model. A run file holds one batch of seeds; beside it lies a checkpoint while
-training goes on, renewed at every evaluation, from which --resume goes on. Exit code: 0; 1 if every
+training goes on, renewed at every evaluation, from which --resume goes on. With more --train-epochs
+than a finished run has, --resume goes on from its end, to the same numbers as from the start; with
+--out the shorter run is kept beside the longer. Exit code: 0; 1 if every
 seed diverged; 2 with one sentence on stderr; 130 if interrupted."""
 
 GO_ON = "the same command with --resume goes on from the last evaluation"
@@ -64,10 +66,14 @@ def parser() -> argparse.ArgumentParser:
         help="where run files go (default: runs)",
     )
     out.add_argument("--dir", type=Path, metavar="FOLDER", help="where --seed's file goes")
-    which.add_argument(
-        "--resume", action="store_true", help="go on from a checkpoint; leave finished runs alone"
+    old = which.add_mutually_exclusive_group()
+    old.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on from a checkpoint, or from a finished run of fewer epochs; leave what is "
+        "finished alone",
     )
-    which.add_argument("--overwrite", action="store_true", help="start again over old files")
+    old.add_argument("--overwrite", action="store_true", help="start again over old files")
     for kind, title in (
         (Parameters, "model (unless given, as in the set; K and w-init follow N)"),
         (Training, "training (unless given, as in the set)"),
@@ -111,6 +117,7 @@ def _simulate(options: argparse.Namespace) -> int:
         raise ParameterError("--seed and --dir go together; several seeds go with --out")
     experiment = experiment_of(options)
     machine = Machine(**command.given(options, Machine))
+    check_folder(_run_path(experiment, options).parent)
     from simulate.machine import one_thread  # torch is loaded once the options are found good
 
     one_thread()
@@ -118,18 +125,27 @@ def _simulate(options: argparse.Namespace) -> int:
 
 
 def _train_all(experiment: Experiment, machine: Machine, options: argparse.Namespace) -> int:
-    """Train all seeds at once, or half of them at a time as long as memory runs out."""
-    from simulate.machine import out_of_memory
+    """Train all seeds at once, or half of them at a time as long as they do not fit in memory."""
+    from simulate import memory
+    from simulate.machine import out_of_memory, resolve
 
+    memory.seeds_at_once(experiment, machine)  # before anything is compiled
+    machine = resolve(machine, experiment)
+    most = memory.seeds_at_once(experiment, machine)
     waiting, codes = [experiment], []
     while waiting:
         part = waiting.pop(0)
+        count = len(part.seeds)
         try:
+            if count > most:
+                raise MemoryError
             codes.append(_train(part, machine, options))
         except (MemoryError, RuntimeError) as error:
-            count = len(part.seeds)
-            if count == 1 or not out_of_memory(error):
+            if not out_of_memory(error):
                 raise
+            if count == 1:
+                what = memory.too_large(part, machine)
+                raise ParameterError(f"{what}, and there is not as much left") from None
             if part is experiment:
                 print(f"out of memory with {count} seeds at once: splitting them", file=sys.stderr)
             halves = part.seeds[: count // 2], part.seeds[count // 2 :]
@@ -139,18 +155,18 @@ def _train_all(experiment: Experiment, machine: Machine, options: argparse.Names
 
 def _train(experiment: Experiment, machine: Machine, options: argparse.Namespace) -> int:
     """Write one run file; return 1 if every seed diverged, else 0."""
-    path = _run_path(experiment, options)
-    make_folder(path.parent)
-    if path.exists() and options.resume:
-        read_run(path)
-        print(f"{path} is finished already")
-        return 0
-    if not (options.resume or options.overwrite):
+    path, shorter = _run_path(experiment, options), None
+    if options.resume:
+        if path.exists() and _is_finished(path, experiment):
+            print(f"{path} is finished already")
+            return 0
+        shorter = path if path.exists() else _shorter(path, experiment)
+    elif not options.overwrite:
         for old in (path, checkpoint_of(path)):
             if old.exists():
                 raise FileError(f"{old} exists: give --resume to go on, or --overwrite")
     began = time.perf_counter()
-    run = _with_a_bar(experiment, machine, path, resume=options.resume)
+    run = _with_a_bar(experiment, machine, path, resume=options.resume, shorter=shorter)
     print(summary(run, path, time.perf_counter() - began))
     return int(len(run.diverged) == len(run.seeds))
 
@@ -161,7 +177,38 @@ def _run_path(experiment: Experiment, options: argparse.Namespace) -> Path:
     return Path(options.out) / experiment.file
 
 
-def _with_a_bar(experiment: Experiment, machine: Machine, path: Path, *, resume: bool) -> Run:
+def _is_finished(path: Path, experiment: Experiment) -> bool:
+    """Whether a run file is this very run, not a shorter one; FileError if it is another."""
+    run = read_run(path)
+    found = {**asdict(run.parameters), **run.training, "seeds": tuple(run.seeds.tolist())}
+    wanted = {**asdict(experiment.parameters), **experiment.settings, "seeds": experiment.seeds}
+    differ = {name: value for name, value in wanted.items() if found[name] != value}
+    for name, value in differ.items():
+        if name != "train_epochs" or found[name] > value:
+            raise FileError(
+                f"{path} is a run with {name} = {found[name]!r}, not {value!r}: resume with the "
+                "same settings, or train elsewhere"
+            )
+    return not differ
+
+
+def _shorter(path: Path, experiment: Experiment) -> Path | None:
+    """Return the finished run of the same training with the most epochs below those wanted."""
+    if path.name != experiment.file:  # a name of its own, --dir
+        return None
+    head, tail = path.name.rsplit("_", 2)[::2]  # a hash of the settings stands between
+    there = {each.name for each in path.parent.glob(f"{head}_*_{tail}")}
+    schedule = experiment.schedule
+    for epochs in range(schedule.train_epochs - 1, 0, -1) if there else ():
+        name = replace(experiment, schedule=replace(schedule, train_epochs=epochs)).file
+        if name in there:
+            return path.with_name(name)
+    return None
+
+
+def _with_a_bar(
+    experiment: Experiment, machine: Machine, path: Path, *, resume: bool, shorter: Path | None
+) -> Run:
     """Train under a progress bar, which is shown on a terminal only."""
     from simulate.train import train
 
@@ -174,7 +221,15 @@ def _with_a_bar(experiment: Experiment, machine: Machine, path: Path, *, resume:
         def say(message: str) -> None:
             tqdm.write(message, file=sys.stderr)
 
-        return train(experiment, machine=machine, path=path, resume=resume, report=report, say=say)
+        return train(
+            experiment,
+            machine=machine,
+            path=path,
+            resume=resume,
+            shorter=shorter,
+            report=report,
+            say=say,
+        )
 
 
 def _postfix(measured: dict[str, Any]) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from meanfield.attention import planes
 from meanfield.errors import ParameterError
 from simulate.gradient import fused
 from simulate.settings import Experiment, Machine
@@ -21,6 +22,12 @@ from simulate.settings import Experiment, Machine
 
 def resolve(machine: Machine, experiment: Experiment) -> Machine:
     """Return the machine with "auto" found out; ParameterError if it cannot train this."""
+    p = experiment.parameters
+    if p.T * (p.d_head // 2) > planes.MOST:
+        raise ParameterError(
+            f"T * d_head/2 must be at most {planes.MOST}, not {p.T} * {p.d_head // 2}: a smaller "
+            "T or d_head can be trained"
+        )
     gpu = torch.cuda.is_available()
     if machine.device == "cuda" and not gpu:
         raise ParameterError("device must be auto or cpu here: torch finds no GPU for 'cuda'")
@@ -80,6 +87,8 @@ def _obstacle_to_fused(machine: Machine, experiment: Experiment) -> str | None:
         return "it runs on a CPU only"
     if not experiment.training.fix_embedding:
         return "it needs fixed embeddings"
+    if max(p.N, p.K) > fused.MOST_TOKENS:
+        return f"it takes at most {fused.MOST_TOKENS} states and actions"
     if fused.library(p.N, p.K, p.T, dtype_of(machine)) is None:
         return "there is no C compiler that can build it"
     return None

@@ -9,13 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from meanfield.runs.run import MEASURED, Run
+from meanfield.runs.run import CURVES, Run
+from meanfield.training import Schedule
 from simulate.machine import made_with
 from simulate.trainer import Trainer
 
 Array = NDArray[Any]
-
-CURVES = (*MEASURED, "attention")
 
 
 @dataclass(kw_only=True, eq=False)
@@ -42,11 +41,24 @@ class Record:
         seeds, about = trainer.experiment.seeds, made_with(trainer.machine)
         return cls(seeds=seeds, q_start=q, k_start=k, made_with=about)
 
-    def go_on_from(self, run: Run) -> None:
-        """Take over what a checkpoint has recorded."""
+    def go_on_from(self, run: Run, schedule: Schedule) -> list[int]:
+        """Take over what a checkpoint, or a finished run, has recorded.
+
+        The end of a finished run is left out where a longer schedule does not evaluate. Returns by
+        seed the epoch at which it has diverged since the evaluation before, as ``add`` takes it.
+        """
         self.epochs = run.epoch.tolist()
         self.curves = {name: list(np.moveaxis(getattr(run, name), 1, 0)) for name in CURVES}
         self.diverged = dict(run.diverged)
+        if schedule.evaluates(self.epochs[-1]):
+            return [0] * len(self.seeds)
+        self.epochs.pop()
+        for values in self.curves.values():
+            values.pop()
+        late = {seed: at for seed, at in run.diverged.items() if at > self.epochs[-1]}
+        for seed in late:
+            del self.diverged[seed]
+        return [late.get(seed, 0) for seed in self.seeds]
 
     @property
     def last(self) -> int | None:
@@ -76,8 +88,10 @@ class Record:
         self.epochs.append(epoch)
         return [seed for seed in self.diverged if seed not in before]
 
-    def run(self, trainer: Trainer, *, state: dict[str, Array] | None = None) -> Run:
-        """Return the run as it stands; with a state it is the checkpoint of an unfinished one."""
+    def run(
+        self, trainer: Trainer, *, complete: bool = True, state: dict[str, Array] | None = None
+    ) -> Run:
+        """Return the run as it stands; the checkpoint of an unfinished one is not complete."""
         q, k = (vector.cpu().numpy() for vector in trainer.model.vectors)
         return Run(
             parameters=trainer.experiment.parameters,
@@ -93,7 +107,7 @@ class Record:
             W_end=trainer.model.W.detach().cpu().numpy(),
             diverged=self.diverged,
             made_with=self.made_with,
-            complete=state is None,
+            complete=complete,
             state=state or {},
         )
 

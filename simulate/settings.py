@@ -14,37 +14,13 @@ from typing import Any
 from meanfield.checks import check_field, integer, one_of, option
 from meanfield.errors import ParameterError
 from meanfield.parameters import Parameters
-from meanfield.training import Training
+from meanfield.training import Schedule, Training
 
 DEVICES = ("auto", "cpu", "cuda")
 DTYPES = ("float32", "float64")
 KERNELS = ("auto", "torch", "fused")
 MOST_SEEDS = 10**6  # of one experiment
 LARGEST_SEED = 2**63 - 1  # run files keep seeds as int64
-
-
-@dataclass(frozen=True, kw_only=True)
-class Schedule:
-    """How long to train, and when and on how much to measure; checked when made.
-
-    n_test: sequences to test on. train_epochs: passes over the training data.
-    eval_every: epochs between two evaluations; the first and the last epoch are always evaluated.
-
-    Raises ParameterError, in one sentence, on anything else.
-    """
-
-    n_test: int = option(2048, "test sequences", least=1, metavar="COUNT")
-    train_epochs: int = option(800, "passes over the training data", least=1, metavar="COUNT")
-    eval_every: int = option(10, "epochs between two evaluations", least=1, metavar="COUNT")
-
-    def __post_init__(self) -> None:
-        """Check every field."""
-        for each in fields(self):
-            object.__setattr__(self, each.name, check_field(each, getattr(self, each.name)))
-
-    def evaluates(self, epoch: int) -> bool:
-        """Whether the model is measured after this epoch."""
-        return epoch % self.eval_every == 0 or epoch == self.train_epochs
 
 
 @dataclass(frozen=True, kw_only=True)

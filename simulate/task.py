@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,7 +15,7 @@ from meanfield import generated
 from meanfield.training import Training
 from simulate.settings import Experiment
 
-Tokens = NDArray[np.uint16]
+Tokens = NDArray[np.unsignedinteger[Any]]
 Array = NDArray[np.float64]
 
 
@@ -62,7 +63,8 @@ def draw_task(experiment: Experiment) -> Task:
     drawn = []
     for seed in experiment.seeds:
         rng = np.random.default_rng(seed)
-        permutations = np.stack([rng.permutation(p.N) for _ in range(p.K)]).astype(np.uint16)
+        orders = [rng.permutation(p.N) for _ in range(p.K)]
+        permutations = np.stack(orders).astype(token_type(p.N, p.K))
         train = _sequences(rng, permutations, training.n_train, p.T)
         test = _sequences(rng, permutations, n_test, p.T)
         query, key = rng.uniform(-half_width, half_width, (2, p.d_head, training.d_embed))
@@ -78,6 +80,11 @@ def draw_task(experiment: Experiment) -> Task:
         key=key,
         W=W,
     )
+
+
+def token_type(N: int, K: int) -> type[np.unsignedinteger[Any]]:
+    """Return the type of actions and states: the smaller one that holds K and N of them."""
+    return np.uint16 if max(N, K) <= 2**16 else np.uint32
 
 
 def batches(training: Training, seeds: Sequence[int], epoch: int) -> list[NDArray[np.int64]]:
@@ -97,8 +104,8 @@ def _sequences(
     rng: np.random.Generator, permutations: Tokens, n: int, T: int
 ) -> tuple[Tokens, Tokens]:
     K, N = permutations.shape
-    actions = rng.integers(K, size=(n, T), dtype=np.uint16)
-    states = np.empty((n, T + 1), np.uint16)
+    actions = rng.integers(K, size=(n, T), dtype=permutations.dtype)
+    states = np.empty((n, T + 1), permutations.dtype)
     states[:, 0] = rng.integers(N, size=n)
     for t in range(T):
         states[:, t + 1] = permutations[actions[:, t], states[:, t]]

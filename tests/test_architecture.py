@@ -36,7 +36,7 @@ LAZY = {"meanfield": {"matplotlib", "pandas", "tabulate", "tqdm", "derivations"}
 # The floors inside meanfield, from the ground: a room imports from rooms below it and from itself.
 ROOMS = (
     {"errors", "generated", "quantities"},
-    {"checks", "files", "numerics"},
+    {"checks", "files", "numerics", "schema"},
     {"parameters", "training", "command", "style"},
     {"start"},
     {"attention", "logic", "loss"},

@@ -13,7 +13,7 @@ from meanfield.compare import plot
 from meanfield.compare.comparison import STARTS, compared
 from meanfield.compare.report import LEGEND, report, to_dict
 from meanfield.files import check_writable
-from meanfield.runs.measured import read
+from meanfield.runs.read import read
 from meanfield.theory import LADDER, Theory
 
 DESCRIPTION = """\
@@ -24,15 +24,23 @@ EPILOG = """\
 examples:
   python -m meanfield.compare runs/
   python -m meanfield.compare runs/ --theory linear,per-seed --start measured --plot c.pdf
-  python -m meanfield.compare runs/ mine.npz --json
+  python -m meanfield.compare runs/ mine.npz mine.csv --json
 
-A file is one that python -m simulate wrote, or any NPZ file with epoch (gradient steps, from 0), R,
-Q, S over epochs or over seeds and epochs, and N, T (other Parameters by name where they are not the
-defaults); it may have loss, next_token_accuracy, rollout_accuracy, C, seeds, and q and k at epoch
-0, which per-seed starts from. Files of the same parameters and training are taken together. From
-the measured start the theory has each seed's own Q, S and C at epoch 0, and its R, or its query and
-key (per-seed); from the nominal one it knows the parameters alone. Exit code: 0, or 2
-with one sentence on stderr."""
+A file is one that python -m simulate wrote, or the curves of your own training as NPZ or CSV:
+  epoch   gradient steps, from 0, as all that follow with a value for each (seed and) epoch
+  R, Q, S, loss, next_token_accuracy, rollout_accuracy   at least one; without R, Q and S the theory
+          starts nominal
+  N, T    and other Parameters and Training by name, where they are not the defaults
+  C       the sum of the mean logits (0 unless given); seeds
+  q, k    at epoch 0, which per-seed starts from: RoPE plane r is the entries r and r + d_head/2,
+          attention logits are q·k/sqrt(d_head); refused if they do not give R at epoch 0
+  permutations   (seeds,) K, N: action k takes state x to permutations[k, x]
+In NPZ each is an array of that name, curves over epochs or over seeds and epochs. In CSV the curves
+are columns beside epoch and, for several seeds, seed; the rest stands above, as in "# N = 20".
+
+Files of the same parameters and training are taken together. From the measured start the theory has
+each seed's own Q, S and C at epoch 0, and its R, or its query and key (per-seed); from the nominal
+one it knows the parameters alone. Exit code: 0, or 2 with one sentence on stderr."""
 
 
 def parser() -> argparse.ArgumentParser:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -99,6 +99,12 @@ def starts_of(theory: Theory) -> tuple[str, ...]:
     return STARTS[:1] if theory.of_one_seed else STARTS
 
 
+def no_start(measured: Measured) -> str:
+    """Return why no theory can start from what was measured, or ""."""
+    lacking = ", ".join(measured.lacking)
+    return f"no measured start, as {measured.source} holds no {lacking}" if lacking else ""
+
+
 def obstacle(measured: Measured, theory: Theory) -> str:
     """Return why a theory cannot be started from these files, or ""."""
     for index, seed in enumerate(measured.seeds.tolist()):
@@ -119,7 +125,7 @@ def predictions(measured: Measured, theory: Theory, *, start: str) -> list[Traje
     epochs = np.concatenate([measured.epoch, np.arange(last + step, BEYOND * last, step)])
     starts = [Start()]
     if start == "measured":
-        if why := obstacle(measured, theory):
+        if why := no_start(measured) or obstacle(measured, theory):
             raise FileError(why)
         starts = [theory.pick(measured.start(index)) for index in range(measured.count)]
     return [
@@ -135,7 +141,7 @@ def predictions(measured: Measured, theory: Theory, *, start: str) -> list[Traje
 
 
 def compared(
-    measured: Measured, theories: Iterable[str], starts: Iterable[str], *, flow: bool = False
+    measured: Measured, theories: Iterable[str], starts: Sequence[str], *, flow: bool = False
 ) -> tuple[Measured, list[Comparison]]:
     """Return every theory against one training, with a note on each that cannot be.
 
@@ -145,12 +151,14 @@ def compared(
 
     found: list[Comparison] = []
     without: dict[str, str] = {}
+    lacking = no_start(measured)
+    there = [start for start in starts if not lacking or start == "nominal"]
     for name in tqdm(list(theories), unit="theory", leave=False, disable=None):
         theory = as_trained(measured, name, flow=flow)
-        possible = [start for start in starts if start in starts_of(theory)]
+        possible = [start for start in there if start in starts_of(theory)]
         why = obstacle(measured, theory)
         if not why and not possible:
-            why = f"it has no {' or '.join(starts)} start"
+            why = f"it has no {' or '.join(there)} start" if there else lacking
         if why:
             without[str(theory)] = why
             continue
@@ -160,6 +168,8 @@ def compared(
         reasons = set(without.values())
         listed = "; ".join(notes if len(reasons) > 1 else reasons)
         raise ParameterError(f"nothing can be compared: {listed}")
+    if lacking and len(there) < len(starts):
+        notes.insert(0, lacking)
     return replace(measured, notes=(*measured.notes, *notes)), found
 
 

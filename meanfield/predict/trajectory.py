@@ -6,18 +6,20 @@ import csv
 import io
 import json
 import os
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from meanfield.checks import nonnegative
 from meanfield.errors import ParameterError
 from meanfield.files import reading, writing
 from meanfield.parameters import Parameters
 from meanfield.predict.caveats import caveats
 from meanfield.quantities import QUANTITIES
+from meanfield.schema import Kind, described, keys, mapping, part
 from meanfield.start import Start
 from meanfield.theory import OwnClosure, Theory
 
@@ -44,6 +46,12 @@ CURVES = (
     "next_token_error",
     "rollout_error",
 )
+NUMBER, SHARE = Kind(shape="E"), Kind(shape="E", least=0, most=1)
+KINDS = {
+    **dict.fromkeys(CURVES, NUMBER),
+    **dict.fromkeys(("R", "retrieval_error", "next_token_error", "rollout_error"), SHARE),
+    **dict.fromkeys(("sigma_c", "sigma_o"), Kind(shape="E", least=0)),
+}
 ACCURACIES = ("next_token_accuracy", "rollout_accuracy")
 TIMES = ("heuristic_end_epoch", "onset_epoch", "rollout_half_epoch", "saturation_epoch")
 
@@ -186,22 +194,7 @@ class Trajectory:
     def from_npz(cls, path: str | os.PathLike[str]) -> Trajectory:
         """Read what to_npz wrote; FileError, in one sentence, on anything else."""
         with reading(path, "trajectory file") as file:
-            about = json.loads(str(file["about"]))
-            if about["format"] != FORMAT or about["version"] != VERSION:
-                raise ValueError(f"it says {about['format']!r}, version {about['version']}")
-            arrays = {name: file[name] for name in CURVES}
-            shapes = {array.shape for array in arrays.values()}
-            if len(shapes) != 1 or len(next(iter(shapes))) != 1:
-                raise ValueError("its curves differ in length")
-            if not all(np.all(np.isfinite(array)) for array in arrays.values()):
-                raise ValueError("a curve holds values that are not finite")
-            return cls(
-                parameters=Parameters(**about["parameters"]),
-                theory=_theory(about["theory"]),
-                start=Start(**about["start"]),
-                **{name: about[name] for name in TIMES},
-                **arrays,
-            )
+            return cls(**_checked(file))
 
     def _about(self) -> dict[str, Any]:
         return {
@@ -222,9 +215,35 @@ def _text(theory: Theory) -> str:
     return f"{OWN}{own.text}" if isinstance(own, OwnClosure) else str(own)
 
 
+def _checked(file: Mapping[str, Array]) -> dict[str, Any]:
+    """Return every field of a file's trajectory; ParameterError for one that cannot be."""
+    about, sizes = described(file, FORMAT, VERSION), dict[str, int]()
+    arrays = {name: file[name] for name in CURVES}
+    for name, kind in KINDS.items():
+        kind.check(name, arrays[name], sizes)
+        kind.check_values(name, arrays[name])
+    if not sizes["E"] or arrays["epoch"][0] != 0 or np.any(np.diff(arrays["epoch"]) <= 0):
+        raise ParameterError("its epochs do not increase from 0")
+    names = [each.name for each in fields(Parameters)]
+    parameters = Parameters(**keys("parameters", part(about, "parameters"), names))
+    start = Start(**keys("start", part(about, "start"), (*"RQSC", "overlap")))
+    start.resolved(parameters)
+    times = {name: part(about, name) for name in TIMES}
+    for name, epoch in times.items():
+        if epoch is not None:
+            nonnegative(name, epoch)
+    theory = _theory(mapping("theory", part(about, "theory")))
+    return {"parameters": parameters, "theory": theory, "start": start, **times, **arrays}
+
+
 def _theory(about: dict[str, Any]) -> Theory:
     """Return the theory of a file; of a closure of the user's own only the text is kept."""
+    plain = {name: value for name, value in about.items() if value is not None}
+    may_be_null = {each.name for each in fields(Theory) if each.default is None}
+    keys("theory", plain, {each.name for each in fields(Theory)} - (may_be_null - set(plain)))
     attention = about["attention"]
+    if not isinstance(attention, str) or not isinstance(about["logits"], str):
+        raise ParameterError("the attention and the logits of its theory must be names")
     if attention.startswith(OWN):
         attention = OwnClosure(attention.removeprefix(OWN))
     return Theory(**{**about, "attention": attention})

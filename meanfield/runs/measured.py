@@ -1,21 +1,17 @@
-"""What training has measured, as far as the theory speaks of it: read from run files and others."""
+"""What training has measured, as far as the theory speaks of it."""
 
 from __future__ import annotations
 
-import itertools
-import os
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields, replace
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from meanfield.errors import FileError
-from meanfield.files import reading
+from meanfield.files import printable
 from meanfield.parameters import Parameters
-from meanfield.runs.run import Run, files_in, read_run
+from meanfield.runs.run import Run
 from meanfield.start import Start
 from meanfield.training import Training
 
@@ -30,7 +26,7 @@ CURVES = {
     "next_token_accuracy": "test_accuracy",
     "rollout_accuracy": "rollout_accuracy",
 }
-NEEDED = ("R", "Q", "S")
+STARTED = ("R", "Q", "S")  # the curves whose first value a theory starts from
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -41,7 +37,7 @@ class Measured:
         known.
     seeds: (B,). epoch: (E,), in gradient steps, from 0; training time is lr * epoch.
     curves: each (B, E), by the names R, Q, S, loss, next_token_accuracy (on test sequences) and
-        rollout_accuracy; the last three may be missing.
+        rollout_accuracy; some may be missing.
     C: (B,), the conserved sum of mean logits (40). q, k: (B, d_head) at the start, or None.
     permutations: (B, K, N), action k takes state x to permutations[b, k, x], or None.
     notes: what a reader must know, a sentence each.
@@ -69,10 +65,16 @@ class Measured:
         """How they were trained, or None where nothing is known of it."""
         return Training.of(self.training) if self.training else None
 
+    @property
+    def lacking(self) -> list[str]:
+        """Which of the curves R, Q and S are missing, without which no theory starts from them."""
+        return [name for name in STARTED if name not in self.curves]
+
     def start(self, index: int) -> Start:
         """Return all that is known of one of the seeds at epoch 0."""
+        known = [name for name in STARTED if name in self.curves]
         return Start(
-            **{name: float(self.curves[name][index, 0]) for name in NEEDED},
+            **{name: float(self.curves[name][index, 0]) for name in known},
             C=float(self.C[index]),
             q=None if self.q is None else self.q[index],
             k=None if self.k is None else self.k[index],
@@ -87,11 +89,11 @@ def of_run(run: Run, source: str) -> Measured:
     """
     alive = np.array([seed not in run.diverged for seed in run.seeds.tolist()])
     if not alive.any():
-        raise FileError(f"{source} holds no seed that did not diverge; try a smaller lr")
+        raise FileError(printable(f"{source} holds no seed that did not diverge; try a smaller lr"))
     steps_per_epoch = Training.of(run.training).steps_per_epoch
     lost = ", ".join(str(seed) for seed in run.diverged)
     return Measured(
-        source=source,
+        source=printable(source),
         parameters=run.parameters,
         training=run.training,
         seeds=run.seeds[alive],
@@ -102,116 +104,4 @@ def of_run(run: Run, source: str) -> Measured:
         k=run.k_start[alive],
         permutations=run.permutations[alive],
         notes=(f"left out, as training diverged: seed {lost}",) if lost else (),
-    )
-
-
-def read_foreign(path: str | os.PathLike[str]) -> Measured:
-    """Read curves that some other program wrote; FileError, in one sentence, if that cannot be.
-
-    The NPZ file must hold epoch (E,), in gradient steps, and R, Q, S, each (E,) or (B, E), and by
-    their names the Parameters that are not at their defaults (N and T at least). It may hold loss,
-    next_token_accuracy, rollout_accuracy, shaped alike, C (or nothing, for 0), seeds (B,), and q
-    and k of the start, (d_head,) or (B, d_head).
-    """
-    with reading(path, "file of curves") as file:
-        missing = [name for name in ("epoch", *NEEDED, "N", "T") if name not in file.files]
-        if missing:
-            raise ValueError(f"it holds no {', '.join(missing)}")
-        given = {field.name for field in fields(Parameters)} & set(file.files)
-        epoch = _numbers(file, "epoch")
-        if epoch.ndim != 1 or epoch.size < 2 or epoch[0] != 0 or np.any(np.diff(epoch) <= 0):
-            raise ValueError("its epochs do not increase from 0")
-        curves = {n: np.atleast_2d(_numbers(file, n)) for n in CURVES if n in file.files}
-        B = max(len(curves["R"]), 1)
-        for name, curve in curves.items():
-            if curve.shape != (B, len(epoch)):
-                raise ValueError(f"{name} has shape {curve.shape}, not {(B, len(epoch))}")
-        R = curves["R"]
-        if not np.all((R > 0) & (R <= 1)) or np.any(R[:, 0] == 1):  # rounded, it may end at 1
-            raise ValueError("R leaves the range from 0 to 1")
-        C = _numbers(file, "C") if "C" in file.files else np.zeros(1)
-        C = C if C.ndim < 2 else C[:, 0]  # conserved, so the first value does
-        seeds = np.asarray(file["seeds"] if "seeds" in file.files else range(B))
-        if seeds.shape != (B,) or seeds.dtype.kind not in "iu" or len(set(seeds.tolist())) < B:
-            raise ValueError(f"seeds are not {B} different integers")
-        if C.shape not in ((), (1,), (B,)):
-            raise ValueError(f"C has shape {C.shape}, not {(B,)}")
-        parameters = Parameters(**{name: file[name].item() for name in given})
-        vectors = {name: np.atleast_2d(_numbers(file, name)) for name in "qk" if name in file.files}
-        if len(vectors) == 1:
-            raise ValueError(f"it holds {next(iter(vectors))} but not the other of q and k")
-        for name, vector in vectors.items():
-            if vector.shape != (B, parameters.d_head):
-                raise ValueError(f"{name} has shape {vector.shape}, not {(B, parameters.d_head)}")
-        return Measured(
-            source=os.fspath(path),
-            parameters=parameters,
-            training={},
-            seeds=seeds.astype(np.int64),
-            epoch=epoch,
-            curves=curves,
-            C=np.array(np.broadcast_to(C, B)),
-            q=vectors.get("q"),
-            k=vectors.get("k"),
-            notes=() if "C" in file.files else ("no C in the file: 0 is assumed",),
-        )
-
-
-def _numbers(file: Any, name: str) -> Array:
-    """Return an array of finite real numbers; ValueError if it is none."""
-    values = np.asarray(file[name])
-    if values.dtype.kind not in "iuf" or not np.all(np.isfinite(values)):
-        raise ValueError(f"{name} holds values that are not finite real numbers")
-    return values.astype(float)
-
-
-def read(paths: Iterable[str | os.PathLike[str]]) -> list[Measured]:
-    """Read run files and other NPZ files, named or in the folders named.
-
-    Files of the same parameters and training become one, in the order in which they come first.
-    FileError if a folder holds none, or if a seed comes twice.
-    """
-    groups: dict[str, list[Measured]] = {}
-    named = [Path(path) for path in paths]
-    for path in itertools.chain(*(files_in(each) if each.is_dir() else [each] for each in named)):
-        measured = _read(path)
-        known = sorted(measured.training.items())
-        key = f"{measured.parameters.to_json()} {known}" + ("" if known else measured.source)
-        groups.setdefault(key, []).append(measured)
-    return [_joined(group) for group in groups.values()]
-
-
-def _read(path: Path) -> Measured:
-    with reading(path, "run file") as file:
-        is_run = "about" in file.files
-    return of_run(read_run(path), os.fspath(path)) if is_run else read_foreign(path)
-
-
-def _joined(group: Sequence[Measured]) -> Measured:
-    """Return files of the same training as one; FileError if a seed comes twice."""
-    first = group[0]
-    if len(group) == 1:
-        return first
-    where: dict[int, str] = {}
-    for measured in group:
-        for seed in measured.seeds.tolist():
-            if seed in where:
-                raise FileError(
-                    f"seed {seed} is both in {where[seed]} and in {measured.source}: name only one"
-                )
-            where[seed] = measured.source
-
-    def together(values: Iterable[Any]) -> Any:
-        return np.concatenate(list(values))
-
-    return replace(
-        first,
-        source=", ".join(measured.source for measured in group),
-        seeds=together(each.seeds for each in group),
-        curves={name: together(each.curves[name] for each in group) for name in first.curves},
-        C=together(each.C for each in group),
-        q=together(each.q for each in group),
-        k=together(each.k for each in group),
-        permutations=together(each.permutations for each in group),
-        notes=tuple(note for each in group for note in each.notes),
     )

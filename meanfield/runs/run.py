@@ -7,33 +7,64 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict, dataclass, field
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from meanfield.errors import FileError
-from meanfield.files import reading, writing
+from meanfield.checks import boolean, integer
+from meanfield.errors import FileError, ParameterError
+from meanfield.files import printable, reading, writing
 from meanfield.parameters import Parameters
 from meanfield.quantities import QUANTITIES
+from meanfield.schema import ROUNDING, Kind, described, keys, mapping, part
+from meanfield.training import Schedule, Training
 
 Array = NDArray[np.float64]
 
 FORMAT = "meanfield run"
 VERSION = 1
 EPOCH = "passes over the training data; training time is lr * epoch"
-MEASURED = (
-    "R", "Q", "S", "C", "loss", "mean_field_loss", "train_accuracy", "test_accuracy",
-    "rollout_accuracy", "correct_logit", "correct_logit_std", "other_logit", "other_logit_std",
-    "grad_R_squared",
-)  # fmt: skip
 
-ARRAYS = (
-    "seeds", "epoch", *MEASURED, "attention", "permutations", "q_start", "k_start", "q_end",
-    "k_end", "W_end",
-)  # fmt: skip
+REAL, SHARE = Kind(shape="BE"), Kind(shape="BE", least=0, most=1)
+SIZE, VECTOR = Kind(shape="BE", least=0), Kind(shape="Bd")
+INTEGERS = ("int64", "int32")
+CURVES = {  # what is measured at every evaluation
+    "R": SHARE,
+    "Q": REAL,
+    "S": REAL,
+    "C": REAL,
+    "loss": SIZE,
+    "mean_field_loss": SIZE,
+    "train_accuracy": SHARE,
+    "test_accuracy": SHARE,
+    "rollout_accuracy": SHARE,
+    "correct_logit": REAL,
+    "correct_logit_std": SIZE,
+    "other_logit": REAL,
+    "other_logit_std": SIZE,
+    "grad_R_squared": SIZE,
+    "attention": Kind(shape="BETT", least=0, most=1),
+}
+ENDS = {
+    "q_end": VECTOR,
+    "k_end": VECTOR,
+    "W_end": Kind(shape="BKNN", types=("float32", "float64")),
+}
+KINDS = {
+    "seeds": Kind(shape="B", types=INTEGERS, least=0),
+    "epoch": Kind(shape="E", types=INTEGERS, least=0),
+    **CURVES,
+    "permutations": Kind(shape="BKN", types=("uint16", "uint32", "int64")),
+    "q_start": VECTOR,
+    "k_start": VECTOR,
+    **ENDS,
+}
+ARRAYS, MEASURED = tuple(KINDS), tuple(name for name in CURVES if name != "attention")
 CHECKPOINT = ".checkpoint.npz"
 
 
@@ -57,7 +88,9 @@ class Run:
     diverged: by seed, the first epoch whose step left numbers that are not finite; what is measured
         from there on is nan.
     made_with: versions, device, precision and commit, in words.
-    state: whatever the trainer needs to go on; empty once the run is complete.
+    state: what the trainer needs to go on; of a complete run, what q_end, k_end and W_end lack.
+
+    Raises ParameterError, in one sentence, on types and shapes that do not go together.
     """
 
     parameters: Parameters
@@ -91,24 +124,21 @@ class Run:
     complete: bool = True
 
     def __post_init__(self) -> None:
-        """Check every shape, and that only a diverged seed holds numbers that are not finite."""
-        p, B, E = self.parameters, len(self.seeds), len(self.epoch)
-        shapes = {
-            "seeds": (B,), "epoch": (E,), **dict.fromkeys(MEASURED, (B, E)),
-            "attention": (B, E, p.T, p.T), "permutations": (B, p.K, p.N),
-            **dict.fromkeys(("q_start", "k_start", "q_end", "k_end"), (B, p.d_head)),
-            "W_end": (B, p.K, p.N, p.N),
-        }  # fmt: skip
-        for name, shape in shapes.items():
-            if getattr(self, name).shape != shape:
-                raise ValueError(f"{name} has shape {getattr(self, name).shape}, not {shape}")
-        if not E or self.epoch[0] != 0 or not np.all(np.diff(self.epoch) > 0):
-            raise ValueError("its epochs do not increase from 0")
-        for index, seed in enumerate(self.seeds):
-            before = self.epoch < self.diverged.get(int(seed), np.iinfo(np.int64).max)
-            for name in (*MEASURED, "attention"):
-                if not np.all(np.isfinite(getattr(self, name)[index, before])):
-                    raise ValueError(f"{name} of seed {seed} holds values that are not finite")
+        """Check type and shape of every array, and that the epochs increase from 0."""
+        p = self.parameters
+        sizes = {"K": p.K, "N": p.N, "T": p.T, "d": p.d_head}
+        for name, kind in KINDS.items():
+            kind.check(name, getattr(self, name), sizes)
+        if not sizes["E"] or self.epoch[0] != 0 or not np.all(np.diff(self.epoch) > 0):
+            raise ParameterError("its epochs do not increase from 0")
+        for index, seed in enumerate(self.seeds.tolist()):
+            for name in CURVES:
+                if not np.all(np.isfinite(getattr(self, name)[index, self.alive(seed)])):
+                    raise ParameterError(f"{name} of seed {seed} holds values that are not finite")
+
+    def alive(self, seed: int) -> NDArray[np.bool_]:
+        """Whether the numbers of a seed are still finite, at each evaluation."""
+        return self.epoch < self.diverged.get(seed, np.inf)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the file, whole or not at all."""
@@ -134,26 +164,102 @@ def read_run(path: str | os.PathLike[str], *, unfinished: bool = False) -> Run:
     unfinished: accept the checkpoint of a run that is still under way.
     """
     with reading(path, "run file") as file:
-        about = json.loads(str(file["about"]))
-        if (about["format"], about["version"]) != (FORMAT, VERSION):
-            raise ValueError(f"it says {about['format']!r}, version {about['version']}")
-        arrays = {name: file[name] for name in ARRAYS}
-        state = {name[6:]: file[name] for name in file.files if name.startswith("state/")}
-        run = Run(
-            parameters=Parameters(**about["parameters"]),
-            training=about["training"],
-            diverged={int(seed): epoch for seed, epoch in about["diverged"].items()},
-            made_with=about["made_with"],
-            complete=about["complete"],
-            state=state,
-            **arrays,
-        )
+        run = run_of(file)
     if not run.complete and not unfinished:
         raise FileError(
-            f"{os.fspath(path)} is the checkpoint of an unfinished run, at epoch {run.epoch[-1]}; "
-            "resume the run to finish it"
+            printable(f"{os.fspath(path)} is the checkpoint of an unfinished run, at epoch ")
+            + f"{run.epoch[-1]}; resume the run to finish it"
         )
     return run
+
+
+def run_of(arrays: Mapping[str, NDArray[Any]]) -> Run:
+    """Return the run that a file's arrays hold; ParameterError if they are not one."""
+    about = described(arrays, FORMAT, VERSION)
+    known = [each.name for kind in (Training, Schedule) for each in fields(kind)]
+    sizes = [each.name for each in fields(Parameters)]
+    run = Run(
+        parameters=Parameters(**keys("parameters", part(about, "parameters"), sizes)),
+        training=keys("training", part(about, "training"), known),
+        diverged=_by_seed(part(about, "diverged")),
+        made_with=mapping("made_with", part(about, "made_with")),
+        complete=boolean("complete", part(about, "complete")),
+        state={name[6:]: array for name, array in arrays.items() if name.startswith("state/")},
+        **{name: arrays[name] for name in ARRAYS},
+    )
+    check(run)
+    return run
+
+
+def check(run: Run) -> None:
+    """Raise ParameterError unless training can have measured this: check ranges and consistency."""
+    KINDS["seeds"].check_values("seeds", run.seeds)
+    if not len(run.seeds) or len(set(run.seeds.tolist())) < len(run.seeds):
+        raise ParameterError("its seeds are not different ones, at least one")
+    _check_diverged(run)
+    _check_training(run)
+    if np.any(np.sort(run.permutations, axis=-1) != np.arange(run.parameters.N)):
+        raise ParameterError(f"permutations do not all permute the N = {run.parameters.N} states")
+    for index, seed in enumerate(run.seeds.tolist()):
+        _check_seed(run, index, seed)
+
+
+def _by_seed(value: Any) -> dict[int, Any]:
+    """Return the epochs of divergence by seed, which JSON keeps as text."""
+    for seed in mapping("diverged", value):
+        if not re.fullmatch(r"0|[1-9][0-9]{0,18}", seed):
+            raise ParameterError(f"diverged names no seed, but {seed!r}")
+    return {int(seed): epoch for seed, epoch in value.items()}
+
+
+def _check_training(run: Run) -> None:
+    """Raise ParameterError unless hyperparameters are possible and agree with the epochs."""
+    for name in run.training:
+        if name not in {each.name for kind in (Training, Schedule) for each in fields(kind)}:
+            raise ParameterError(f"training has an unknown {name}")
+    Training.of(run.training)
+    schedule, last = Schedule.of(run.training), int(run.epoch[-1])
+    if "eval_every" in run.training and not schedule.evaluated(run.epoch.tolist()):
+        raise ParameterError(f"its epochs are not every {schedule.eval_every} of them")
+    if "train_epochs" in run.training:
+        lost = set(run.diverged) == set(run.seeds.tolist())
+        ended = last == schedule.train_epochs or (lost and last < schedule.train_epochs)
+        if not (ended if run.complete else last < schedule.train_epochs):
+            what = "complete" if run.complete else "unfinished"
+            raise ParameterError(f"a run of {schedule.train_epochs} epochs is not {what} at {last}")
+    for name, value in run.made_with.items():
+        if value is not None and not isinstance(value, str):
+            raise ParameterError(f"made_with must be in words, not {name} {value!r}")
+    if run.made_with.get("dtype", run.W_end.dtype.name) != run.W_end.dtype.name:
+        raise ParameterError(f"W_end is not of dtype {run.made_with['dtype']!r}")
+
+
+def _check_diverged(run: Run) -> None:
+    """Raise ParameterError unless each seed that diverged is there, and its epoch possible."""
+    for seed, epoch in run.diverged.items():
+        if seed not in run.seeds:
+            raise ParameterError(f"diverged names seed {seed}, which it does not hold")
+        integer(f"the epoch at which seed {seed} diverged", epoch, 0, int(run.epoch[-1]))
+
+
+def _check_seed(run: Run, index: int, seed: int) -> None:
+    """Raise ParameterError unless the numbers of a seed are finite and in range until it diverged.
+
+    From there on, what is measured must be nan.
+    """
+    alive = run.alive(seed)
+    for name, kind in CURVES.items():
+        curve = getattr(run, name)[index]
+        kind.check_values(f"{name} of seed {seed}", curve[alive])
+        if not np.all(np.isnan(curve[~alive])):
+            raise ParameterError(f"{name} of seed {seed} goes on after it diverged")
+    ends = {} if seed in run.diverged else ENDS
+    for name, kind in {"q_start": VECTOR, "k_start": VECTOR, **ends}.items():
+        kind.check_values(f"{name} of seed {seed}", getattr(run, name)[index])
+    W, permutations = run.W_end[index], run.permutations[index].astype(np.int64)
+    Q = float(np.take_along_axis(W, permutations[:, None], 1).mean(dtype=float))
+    if ends and abs(Q - run.Q[index, -1]) > ROUNDING * max(1.0, float(np.abs(W).max())):
+        raise ParameterError(f"W_end of seed {seed} has Q = {Q:.6g}, not {run.Q[index, -1]:.6g}")
 
 
 def files_in(folder: str | os.PathLike[str]) -> list[Path]:

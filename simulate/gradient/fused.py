@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import shlex
 import shutil
 import subprocess
 import tempfile
@@ -22,11 +23,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from meanfield.errors import ParameterError
 from simulate.gradient.data import SAFE, Statistics
 from simulate.task import Sequences, Tokens
 
 SOURCE = Path(__file__).with_name("fused.c")
 VECTOR = 32  # bytes
+MOST_TOKENS = 2**16  # actions and states are uint16 to the kernel
 ARRAYS = ("actions", "states", "order", "start")
 # no -ffast-math: with it gcc makes the whole process flush denormal numbers to zero
 FLAGS = ("-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-shared", "-fPIC")
@@ -38,17 +41,31 @@ class _Rows(ctypes.Structure):
     _fields_ = tuple((name, ctypes.c_void_p) for name in ARRAYS)
 
 
-def compiler() -> str | None:
-    """Return the C compiler: $CC, else cc, gcc or clang; None if there is none."""
-    names = (os.environ.get("CC"), "cc", "gcc", "clang")
-    return next((path for name in names if name and (path := shutil.which(name))), None)
+def compiler() -> list[str] | None:
+    """Return the C compiler with its options: $CC, else cc, gcc or clang; None if there is none.
+
+    Raises ParameterError if CC names none.
+    """
+    asked = os.environ.get("CC", "").strip()
+    try:
+        names = [shlex.split(asked)] if asked else [["cc"], ["gcc"], ["clang"]]
+    except ValueError as error:
+        raise ParameterError(f"CC = {asked!r} is no command: {error}") from None
+    found = ([path, *options] for name, *options in names if (path := shutil.which(name)))
+    command = next(found, None)
+    if asked and command is None:
+        raise ParameterError(f"CC = {asked!r} is not there: name a C compiler, or unset CC")
+    return command
 
 
 @cache
 def library(N: int, K: int, T: int, dtype: torch.dtype) -> ctypes.CDLL | None:
-    """Compile and load the kernel for these sizes; None if that cannot be done."""
+    """Compile and load the kernel for these sizes; None if that cannot be done.
+
+    Raises ParameterError if it is CC that cannot.
+    """
     cc = compiler()
-    if cc is None:
+    if cc is None or max(N, K) > MOST_TOKENS:
         return None
     real = {torch.float32: "float", torch.float64: "double"}[dtype]
     with tempfile.TemporaryDirectory() as folder:
@@ -56,12 +73,17 @@ def library(N: int, K: int, T: int, dtype: torch.dtype) -> ctypes.CDLL | None:
         sizes = (f"-DREAL={real}", f"-DN={N}", f"-DK={K}", f"-DT={T}")
         try:
             subprocess.run(
-                [cc, *FLAGS, *sizes, str(SOURCE), "-o", str(built), "-lm"],
+                [*cc, *FLAGS, *sizes, str(SOURCE), "-o", str(built), "-lm"],
                 check=True,
                 capture_output=True,
             )
             result = ctypes.CDLL(str(built))
         except (OSError, subprocess.CalledProcessError):
+            if os.environ.get("CC", "").strip():
+                raise ParameterError(
+                    f"CC = {os.environ['CC']!r} cannot compile the fused kernel: name another "
+                    'compiler, unset CC, or choose kernel "torch"'
+                ) from None
             return None
     pointer, real_type = ctypes.c_void_p, getattr(ctypes, f"c_{real}")
     result.gradient.argtypes = [*[pointer] * 3, real_type, ctypes.c_int, *[pointer] * 2]

@@ -135,7 +135,8 @@ class Grouped:
         group = states[:, :T].reshape(b, -1)
         group = (group + self.N * torch.arange(b, device=self.device)[:, None]).flatten()
         order = torch.argsort(group, stable=True)
-        counts = torch.bincount(group, minlength=groups)
+        counts = torch.zeros(groups, dtype=torch.int64, device=self.device)
+        counts.index_add_(0, group, torch.ones_like(group))
         most = int(counts.max())
         first = torch.cumsum(counts, 0) - counts
         within = torch.arange(len(order), device=self.device) - first[group[order]]
@@ -148,7 +149,7 @@ class Grouped:
         return Chunk(
             seeds=seeds,
             sequences=sequences,
-            onehot=one_hot(actions, self.K).to(self.dtype).view(b, T, n * self.K),
+            onehot=one_hot(actions, self.K).to(self.dtype).reshape(b, T, n * self.K),
             row=row,
             place=place,
             label=states[:, 1:].reshape(-1)[row].view(groups, most, 1),

@@ -118,6 +118,8 @@ def test_numbers_are_floats_of_any_shape() -> None:
 
 
 def test_single_values() -> None:
+    with pytest.raises(ParameterError, match="x must be a finite number, not 1000"):
+        real("x", 10**400)
     assert (real("x", -3), positive("x", 2), nonnegative("x", 0)) == (-3.0, 2.0, 0.0)
     assert (integer("x", 4, 4), boolean("x", False), one_of("x", "b", "ab")) == (4, False, "b")
     for check in (real, positive, nonnegative):

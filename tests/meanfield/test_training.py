@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from meanfield import ParameterError, Training
+from meanfield import ParameterError
+from meanfield.training import Schedule, Training
 
 
 def test_defaults_are_resolved() -> None:
@@ -74,3 +75,12 @@ def test_of_a_run_file_what_is_no_field_is_left_out() -> None:
     assert Training.of(known) == Training(n_train=8, weight_decay=0.5)
     with pytest.raises(ParameterError, match="n_train must be"):
         Training.of({"n_train": 0})
+
+
+def test_which_epochs_are_evaluated() -> None:
+    schedule = Schedule(train_epochs=23, eval_every=5)
+    for epochs in ([0], [0, 5], [0, 5, 10, 15, 20, 23], [0, 5, 8]):
+        assert schedule.evaluated(epochs)
+    for epochs in ([0, 10], [0, 5, 5], [0, 5, 2**62], [0, 4, 10]):
+        assert not schedule.evaluated(epochs)
+    assert Schedule.of({"eval_every": 5, "train_epochs": 23, "lr": 3.0}) == schedule

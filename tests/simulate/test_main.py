@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-import signal
 import subprocess
 import sys
-import time
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -18,9 +16,10 @@ import pytest
 from meanfield.command import given
 from meanfield.runs.run import ARRAYS, Run, files_in, read_run
 from simulate import __main__ as simulate
+from simulate.gradient import fused
 from simulate.settings import Experiment, Machine, from_set
 from simulate.train import train
-from tests.simulate.small import experiment
+from tests.simulate.small import experiment, needs_compiler
 
 ROOT = Path(__file__).parents[2]
 TINY = ["--N", "5", "--T", "3", "--d-head", "4", "--n-train", "60", "--n-test", "20",
@@ -244,7 +243,7 @@ def test_out_of_memory_splits_the_seeds_and_says_so_once(
 
 
 @pytest.mark.parametrize(
-    ("seeds", "error"), [("0:1", MemoryError("of one seed")), ("0:4", RuntimeError("another"))]
+    ("seeds", "error"), [("0:1", RuntimeError("of one seed")), ("0:4", RuntimeError("another"))]
 )
 def test_what_splitting_cannot_mend_is_raised(
     seeds: str, error: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -255,6 +254,89 @@ def test_what_splitting_cannot_mend_is_raised(
     monkeypatch.setattr("simulate.train.train", broken)
     with pytest.raises(type(error), match=str(error)):
         simulate.main([*TINY, "--seeds", seeds, "--out", str(tmp_path)])
+
+
+def refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    with pytest.raises(SystemExit) as stopped:
+        simulate.main(arguments)
+    out, err = capsys.readouterr()
+    assert (stopped.value.code, out, err.count("\n")) == (2, "", 1)
+    return err
+
+
+def test_a_seed_that_does_not_fit_is_one_sentence_and_no_folder(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = ["--out", str(tmp_path / "a" / "runs")]
+    said = refused([*out, "--N", "1000000"], capsys)
+    assert "takes at least 1.6e+10 GB of memory, and there are " in said
+    many = ["--T", "40000", "--n-train", "9", "--n-test", "9", "--train-epochs", "1"]
+    assert "T * d_head/2 must be at most 1000000" in refused([*out, *many], capsys)
+
+    def full(*_: Any, **__: Any) -> Any:
+        raise MemoryError
+
+    monkeypatch.setattr("simulate.trainer.draw_task", full)
+    assert "of memory, and there is not as much left" in refused([*TINY, *out], capsys)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("kernel", [[], ["--kernel", "torch"]])
+def test_a_compiler_that_is_none_is_one_sentence(
+    kernel: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    command = [*TINY, "--N", "6", "--K", "7", "--out", str(tmp_path / "runs"), *kernel]
+    for compiler, words in (("false", "CC = 'false' cannot compile the fused kernel"),
+                            ("no-such-cc -O1", "CC = 'no-such-cc -O1' is not there")):  # fmt: skip
+        monkeypatch.setenv("CC", compiler)
+        fused.library.cache_clear()
+        if kernel:
+            assert simulate.main([*command, "--overwrite"]) == 0
+        else:
+            assert words in refused(command, capsys)
+            assert list(tmp_path.iterdir()) == []
+
+
+@needs_compiler
+def test_a_compiler_may_have_options(monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = fused.compiler()
+    assert plain is not None
+    monkeypatch.setenv("CC", f"{plain[0]} -O1")
+    assert fused.compiler() == [plain[0], "-O1"]
+
+
+def test_resume_and_overwrite_exclude_each_other(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "not allowed with" in refused(["--resume", "--overwrite"], capsys)
+
+
+def test_more_epochs_go_on_from_a_finished_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    more = [*TINY, "--train-epochs", "20"]
+    assert simulate.main([*more, "--out", str(tmp_path / "whole")]) == 0
+    (wanted,) = read_runs(tmp_path / "whole")
+    out, kept = ["--out", str(tmp_path / "runs")], []
+    for command in (TINY, [*TINY, "--train-epochs", "9"]):
+        assert simulate.main([*command, *out]) == 0
+        kept = sorted((tmp_path / "runs").iterdir())
+    capsys.readouterr()
+    assert simulate.main([*more, *out, "--resume"]) == 0
+    new = set((tmp_path / "runs").iterdir()) - set(kept)
+    assert len(new) == 1
+    said = capsys.readouterr().err
+    longest = max(kept, key=lambda path: read_run(path).epoch[-1])
+    assert said == f"going on from {longest}, a finished run of 12 epochs\n"
+    assert_same(read_run(new.pop()), wanted)
+    one = ["--seed", "0", "--dir", str(tmp_path / "one"), "--resume"]
+    for command in (TINY, more):
+        assert simulate.main([*command, *one]) == 0
+    assert_same(read_run(tmp_path / "one" / "seed_0.npz"), wanted)
+    assert len(list((tmp_path / "one").iterdir())) == 1
+    capsys.readouterr()
+    for command, words in ((TINY, "a run with train_epochs = 20, not 12"),
+                           ([*more, "--lr", "3"], "a run with lr = 2.0, not 3.0")):  # fmt: skip
+        assert words in refused([*command, *one], capsys)
 
 
 def test_split_seeds_that_all_diverge_in_one_half_are_no_failure(
@@ -273,41 +355,7 @@ def test_split_seeds_that_all_diverge_in_one_half_are_no_failure(
     assert simulate.main([*arguments, "1,3", "--overwrite"]) == 0
 
 
-# evaluates, and so writes a checkpoint, at every epoch
-LONG = ["--N", "6", "--T", "4", "--d-head", "8", "--n-train", "300", "--n-test", "100",
-        "--train-epochs", "200", "--eval-every", "1", "--seeds", "0:2"]  # fmt: skip
-
-
-def epoch_of(folder: Path) -> int:
-    """The epoch of the checkpoint in the folder, -1 if there is none yet."""
-    for path in folder.glob("*.checkpoint.npz"):
-        return int(read_run(path, unfinished=True).epoch[-1])
-    return -1
-
-
-def test_killed_again_and_again_it_ends_bit_identical(tmp_path: Path) -> None:
-    assert simulate.main([*LONG, "--out", str(tmp_path / "whole")]) == 0
-    folder = tmp_path / "killed"
-    command = [sys.executable, "-m", "simulate", *LONG, "--out", str(folder), "--resume"]
-    for goal, sign in ((3, signal.SIGKILL), (60, signal.SIGTERM), (120, signal.SIGKILL)):
-        with subprocess.Popen(
-            command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        ) as process:
-            while epoch_of(folder) < goal:
-                assert process.poll() is None, process.communicate()
-                time.sleep(0.02)
-            process.send_signal(sign)
-            err = process.communicate()[1]
-        if sign == signal.SIGTERM:
-            assert process.returncode == 130
-            assert "interrupted; the same command with --resume goes on" in err
-            assert err.count("\n") == 1
-        else:
-            assert process.returncode == -signal.SIGKILL
-        assert goal <= epoch_of(folder) < 200
-    assert simulate.main([*LONG, "--out", str(folder), "--resume"]) == 0
-    assert len(list(folder.glob("*.npz"))) == 1
-    (one,), (other,) = read_runs(tmp_path / "whole"), read_runs(folder)
+def assert_same(one: Run, other: Run) -> None:
     for name in ARRAYS:
         np.testing.assert_array_equal(getattr(one, name), getattr(other, name), err_msg=name)
 

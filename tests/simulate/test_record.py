@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from meanfield.runs.run import MEASURED
+from meanfield.runs.run import CURVES, MEASURED
 from simulate.machine import made_with
-from simulate.record import CURVES, Record
+from simulate.record import Record
 from tests.simulate.small import experiment, trainer_of
 
 TRAINER = trainer_of(experiment([7, 0, 3]))
@@ -47,7 +47,7 @@ def test_a_run_holds_every_evaluation() -> None:
     assert run.made_with == made_with(TRAINER.machine)
     np.testing.assert_array_equal(run.q_end, run.q_start)
     np.testing.assert_array_equal(run.W_end, TRAINER.task.W)
-    unfinished = record.run(TRAINER, state={"steps": np.array(3)})
+    unfinished = record.run(TRAINER, complete=False, state={"steps": np.array(3)})
     assert not unfinished.complete
     assert set(unfinished.state) == {"steps"}
 
@@ -98,7 +98,7 @@ def test_it_goes_on_from_a_run() -> None:
     first.add(0, measured(1.0), [0, 0, 0])
     first.add(5, measured(2.0), [0, 4, 0])
     second = Record.at_start(TRAINER)
-    second.go_on_from(first.run(TRAINER, state={"steps": np.array(5)}))
+    assert second.go_on_from(first.run(TRAINER), TRAINER.experiment.schedule) == [0, 0, 0]
     assert second.last == 5
     for record in (first, second):
         assert record.add(10, measured(3.0), [0, 0, 0]) == []
@@ -107,3 +107,16 @@ def test_it_goes_on_from_a_run() -> None:
     np.testing.assert_array_equal(one.epoch, other.epoch)
     for name in CURVES:
         np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
+
+
+def test_an_end_that_a_longer_schedule_does_not_measure_is_left_out() -> None:
+    first = Record.at_start(TRAINER)
+    for epoch, broken in ((0, [0, 0, 0]), (5, [0, 2, 0]), (7, [6, 2, 0])):
+        first.add(epoch, measured(), broken)
+    assert first.diverged == {0: 2, 7: 6}
+    second = Record.at_start(TRAINER)
+    assert second.go_on_from(first.run(TRAINER), TRAINER.experiment.schedule) == [6, 0, 0]
+    assert second.epochs == [0, 5]
+    assert second.diverged == {0: 2}
+    assert [len(values) for values in second.curves.values()] == [2] * len(CURVES)
+    assert first.run(TRAINER).epoch.tolist() == [0, 5, 7]

@@ -6,9 +6,12 @@ import numpy as np
 import pytest
 import torch
 
+from meanfield.errors import ParameterError
 from meanfield.parameters import Parameters
 from meanfield.training import Training
-from simulate.task import batches, draw_task, indices
+from simulate.machine import resolve
+from simulate.settings import Machine
+from simulate.task import batches, draw_task, indices, token_type
 from tests.simulate.small import experiment, task_of
 
 
@@ -78,3 +81,15 @@ def test_each_seed_takes_its_own_sequences() -> None:
 def test_tokens_as_indices() -> None:
     found = indices(np.array([65535, 0], np.uint16), torch.device("cpu"))
     assert (found.dtype, found.tolist()) == (torch.int64, [65535, 0])
+
+
+def test_more_actions_than_two_bytes_hold_do_not_wrap() -> None:
+    assert token_type(2**16, 2**16) == np.uint16
+    task = task_of(Parameters(N=9, K=70_000, T=2, d_head=2))
+    assert task.permutations.dtype == task.train.actions.dtype == np.uint32
+    assert task.train.actions.max() > 2**16
+    np.testing.assert_array_equal(np.sort(task.permutations[0])[-1], np.arange(9))
+    machine = resolve(Machine(device="cpu"), experiment(N=9, K=70_000))
+    assert machine.kernel == "torch"
+    with pytest.raises(ParameterError, match="it takes at most 65536 states and actions"):
+        resolve(Machine(device="cpu", kernel="fused"), experiment(N=9, K=70_000))

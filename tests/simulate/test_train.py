@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 
+from meanfield.errors import FileError
 from meanfield.runs.run import ARRAYS, MEASURED, Run, checkpoint_of, read_run
 from simulate import train as training_module
 from simulate import trainer as trainer_module
@@ -133,6 +134,45 @@ def test_a_resumed_run_is_bit_identical(variant: dict[str, Any], tmp_path: Path)
     assert_equal(train(of, path=path, resume=True), wanted)
     assert_equal(read_run(path), wanted)
     assert [file.name for file in tmp_path.iterdir()] == ["run.npz"]
+
+
+ADAMW_LATER = {"optimizer": "adamw", "lr": 0.05}
+LONGER = [*VARIANTS, {"d_embed": 3}, ADAMW_LATER, {"lr": 1e6, "weight_decay": 1.0},
+          {"lr": 300.0, "weight_decay": 1.0}]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("kernel", "end"), [("torch", 11), pytest.param("auto", 10, marks=needs_compiler)]
+)
+@pytest.mark.parametrize("variant", LONGER)
+def test_a_finished_run_goes_on_to_more_epochs(
+    variant: dict[str, Any], end: int, kernel: str, tmp_path: Path
+) -> None:
+    """To the same numbers as from the start, whether or not the longer run measures at its end."""
+    of, machine = experiment([0, 1], **variant), Machine(kernel=kernel)
+    wanted = train(of, machine=machine)
+    short = replace(of, schedule=replace(of.schedule, train_epochs=end))
+    path, longer = tmp_path / "short.npz", tmp_path / "long.npz"
+    train(short, machine=machine, path=path)
+    before = path.read_bytes()
+    run = train(of, machine=machine, path=longer, resume=True, shorter=path)
+    for each in (run, read_run(longer)):
+        assert_equal(each, wanted)
+        assert each.diverged == wanted.diverged
+        assert each.made_with == wanted.made_with
+        assert set(each.state) == set(wanted.state)
+    assert path.read_bytes() == before
+    train(of, machine=machine, path=path, resume=True, shorter=path)  # in its own place
+    assert_equal(read_run(path), wanted)
+
+
+def test_a_finished_run_that_kept_no_state_is_no_start(tmp_path: Path) -> None:
+    of, path = experiment([0], **ADAMW_LATER), tmp_path / "run.npz"
+    short = replace(of, schedule=replace(of.schedule, train_epochs=5))
+    replace(train(short), state={}).save(path)
+    with pytest.raises(FileError, match="was finished without what more epochs go on from: train"):
+        train(of, path=tmp_path / "new" / "long.npz", resume=True, shorter=path)
+    assert [each.name for each in tmp_path.iterdir()] == ["run.npz"]
 
 
 def test_without_resume_it_starts_again(tmp_path: Path) -> None:

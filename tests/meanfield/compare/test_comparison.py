@@ -220,3 +220,16 @@ def test_the_nominal_onset_is_that_of_many_at_once() -> None:
     own = [predict(P, "linear", start=each, points=2).onset_epoch for each in STARTS]
     assert late.seed.value == pytest.approx(np.mean(nominal / np.array(own) - 1), abs=2e-3)
     assert set(comparison.EVENTS) == {"onset_epoch", "rollout_half_epoch"}
+
+
+def test_without_R_Q_and_S_theory_starts_nominal() -> None:
+    curves = {name: measured_like().curves[name] for name in ("loss", "R")}
+    bare = measured_like(curves=curves)
+    noted, (found,) = compared(bare, ["linear"], ["measured", "nominal"])
+    assert found.start == "nominal"
+    assert set(found.deviations) == {"loss", "R"}
+    assert noted.notes == ("no measured start, as made up holds no Q, S",)
+    with pytest.raises(FileError, match="no measured start, as made up holds no Q, S"):
+        compare(bare, "linear")
+    with pytest.raises(ParameterError, match="nothing can be compared: no measured start"):
+        compared(bare, ["linear"], ["measured"])

@@ -79,7 +79,7 @@ def test_a_single_seed_has_no_error_and_json_says_null(
 def test_flow_is_followed_if_it_is_asked_for(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run = a_run(training={"n_train": 8}, R=np.full((2, 3), 0.4))
+    run = a_run(R=np.full((2, 3), 0.4))
     run.save(tmp_path / "run.npz")
     for options, steps in (([], True), (["--flow"], False)):
         cli.main([str(tmp_path), "--json", "--theory", "linear", *options])

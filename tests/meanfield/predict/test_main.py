@@ -18,6 +18,7 @@ from meanfield.attention.typical import draw
 from meanfield.predict import __main__ as cli
 from meanfield.runs import run as runs
 from meanfield.start import vocabulary_overlap
+from tests.meanfield.example_run import training
 
 SMALL = ["--N", "20", "--T", "10"]
 
@@ -213,7 +214,7 @@ def run_file(tmp_path_factory):
     zeros |= {"R": np.full((2, 2), 0.25), "Q": np.full((2, 2), 0.1), "C": np.full((2, 2), 0.3)}
     run = runs.Run(
         parameters=p,
-        training={},
+        training=training(train_epochs=1),
         seeds=np.array([3, 5]),
         epoch=epochs,
         **zeros,
@@ -223,7 +224,7 @@ def run_file(tmp_path_factory):
         k_start=k,
         q_end=q,
         k_end=k,
-        W_end=np.zeros((2, 5, 5, 5)),
+        W_end=np.full((2, 5, 5, 5), 0.1),
     )
     path = tmp_path_factory.mktemp("runs") / "run.npz"
     run.save(path)
@@ -255,7 +256,9 @@ def test_a_seed_of_a_run_file_is_the_start(run_file, name, capsys):
 
 
 def test_a_run_that_the_theory_is_not_about_is_refused(run_file, tmp_path, capsys):
-    run = dataclasses.replace(runs.read_run(run_file), training={"optimizer": "adamw"})
+    run = dataclasses.replace(
+        runs.read_run(run_file), training=training(train_epochs=1, optimizer="adamw")
+    )
     run.save(tmp_path / "adamw.npz")
     with pytest.raises(SystemExit):
         cli.main(["--run", str(tmp_path / "adamw.npz"), "--seed", "5"])

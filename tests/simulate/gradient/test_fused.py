@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from meanfield.errors import ParameterError
 from meanfield.parameters import Parameters
 from simulate.gradient import fused
 from tests.simulate.small import needs_compiler, task_of
@@ -28,8 +29,8 @@ def test_the_exponential_is_right_to_rounding(real: str, tmp_path: Path) -> None
     source, built = tmp_path / "wrapped.c", tmp_path / "wrapped.so"
     source.write_text(WRAPPED.format(source=fused.SOURCE), encoding="utf-8")
     types = [f"-DREAL={real}", "-DN=4", "-DK=4", "-DT=3"]
-    compiler = str(fused.compiler())
-    subprocess.run([compiler, *fused.FLAGS, *types, source, "-o", built, "-lm"], check=True)
+    compiler = fused.compiler() or []
+    subprocess.run([*compiler, *fused.FLAGS, *types, source, "-o", built, "-lm"], check=True)
     exponentials = ctypes.CDLL(str(built)).exponentials
 
     def exp(y: np.ndarray) -> np.ndarray:
@@ -53,22 +54,34 @@ def test_the_compiler_is_ccs_choice_else_what_there_is(monkeypatch: pytest.Monke
     there = {"gcc": "/bin/gcc", "clang": "/bin/clang", "mine": "/opt/mine"}
     monkeypatch.setattr(fused.shutil, "which", there.get)
     monkeypatch.setenv("CC", "mine")
-    assert fused.compiler() == "/opt/mine"
-    monkeypatch.setenv("CC", "nowhere")
-    assert fused.compiler() == "/bin/gcc"
+    assert fused.compiler() == ["/opt/mine"]
+    monkeypatch.setenv("CC", "mine -O1 '-D X'")
+    assert fused.compiler() == ["/opt/mine", "-O1", "-D X"]
+    for asked, words in (("nowhere", "CC = 'nowhere' is not there"), ("'", "is no command")):
+        monkeypatch.setenv("CC", asked)
+        with pytest.raises(ParameterError, match=words):
+            fused.compiler()
+    for unset in ("", " "):
+        monkeypatch.setenv("CC", unset)
+        assert fused.compiler() == ["/bin/gcc"]
     monkeypatch.delenv("CC")
     there.pop("gcc")
-    assert fused.compiler() == "/bin/clang"
+    assert fused.compiler() == ["/bin/clang"]
     there.clear()
     assert fused.compiler() is None
 
 
 def test_without_a_working_compiler_there_is_no_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
     p = Parameters(N=3, K=4, T=2)
-    for name in (None, "false"):  # none, and one that compiles nothing
-        monkeypatch.setattr(fused, "compiler", lambda name=name: name)
+    monkeypatch.delenv("CC", raising=False)
+    for command in (None, ["false"]):  # none, and one that compiles nothing
+        monkeypatch.setattr(fused, "compiler", lambda command=command: command)
         fused.library.cache_clear()
         assert fused.library(p.N, p.K, p.T, torch.float32) is None
         with pytest.raises(RuntimeError, match="needs a C compiler: use Grouped"):
             fused.Fused(task_of(p).train, N=p.N, K=p.K, dtype=torch.float32)
+    fused.library.cache_clear()
+    monkeypatch.setenv("CC", "false")  # asked for, so it is no reason to be silent
+    with pytest.raises(ParameterError, match="CC = 'false' cannot compile the fused kernel: name"):
+        fused.library(p.N, p.K, p.T, torch.float32)
     fused.library.cache_clear()
