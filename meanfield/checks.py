@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
+import reprlib
 from collections.abc import Sequence
 from dataclasses import Field, field
 from numbers import Real
@@ -73,9 +74,12 @@ def numbers(name: str, value: Any) -> NDArray[np.float64]:
 
 def real(name: str, value: Any) -> float:
     """Return value as a finite float, or raise ParameterError."""
-    if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):
-        raise ParameterError(f"{name} must be a finite number, not {value!r}")
-    return float(value)
+    try:
+        if not isinstance(value, bool) and isinstance(value, Real) and math.isfinite(value):
+            return float(value)
+    except OverflowError:  # an integer beyond all floats
+        pass
+    raise ParameterError(f"{name} must be a finite number, not {reprlib.repr(value)}")
 
 
 def positive(name: str, value: Any) -> float:
