@@ -23,6 +23,7 @@ from meanfield.errors import FileError, ParameterError
 AHEAD = 4  # tasks under way for each worker, so that none waits
 DEATHS = 20  # of workers over one task, before it is held to be the cause
 PATIENCE = 8  # seconds to wait for a scheduler that does not answer
+LOCAL = "127.0.0.1:0"  # of what shows the state: for one machine alone, at any free port
 LEAST_MEMORY = 128 * 2**20  # bytes: a worker with NumPy and SciPy alone takes about as much
 
 
@@ -210,7 +211,7 @@ def _local_cluster(cluster: Cluster) -> Iterator[Any]:
         threads_per_worker=1,
         memory_limit=cluster.memory or "auto",
         silence_logs=logging.CRITICAL,  # a worker that dies is no news here
-        dashboard_address="127.0.0.1:0",  # for this machine alone, at any free port
+        dashboard_address=LOCAL,
     )
     try:
         yield local
@@ -273,6 +274,7 @@ def slurm_cluster(cluster: Cluster, refusals: list[str]) -> Any:
         processes=1,
         memory=cluster.memory or "4GiB",
         job_extra_directives=list(cluster.directives),
-        scheduler_options={"dashboard_address": "127.0.0.1:0"},
+        scheduler_options={"dashboard_address": LOCAL},
+        worker_extra_args=["--no-dashboard", "--dashboard-address", LOCAL],
         **{name: value for name, value in given.items() if value is not None},
     )
