@@ -58,6 +58,15 @@ def make_folder(folder: Path) -> None:
         raise FileError(f"the folder {folder} cannot be made: {error.strerror}") from None
 
 
+def check_folder(folder: Path) -> None:
+    """Raise FileError if the folder is not there and plainly cannot be made; makes nothing."""
+    there = next(each for each in (folder, *folder.absolute().parents) if each.exists())
+    if not there.is_dir():
+        raise FileError(f"the folder {folder} cannot be made: {there} is no folder")
+    if not os.access(there, os.W_OK):
+        raise FileError(f"the folder {folder} cannot be made: you may not write to {there}")
+
+
 @contextmanager
 def writing(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
     """Open a file that appears under ``path`` only once it is written whole."""

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meanfield.errors import FileError, ParameterError
-from meanfield.files import UNREADABLE
+from meanfield.files import UNREADABLE, check_folder
 from meanfield.parameters import Parameters
 from meanfield.sweep.grid import MOST_VALUES, Grid
 from meanfield.sweep.store import (
@@ -195,11 +195,9 @@ def _together(grid: Grid, before: Grid) -> Grid | None:
 
 def _check_room(place: Path, grid: Grid, contents: Contents) -> None:
     """Raise FileError if the folder above cannot take the dataset."""
-    above = next(each for each in place.parents if each.exists() or each.is_symlink())
-    if not above.is_dir() or not os.access(above, os.W_OK):
-        raise FileError(f"{place} cannot be written: {above} is no folder that you may write to")
+    check_folder(place.parent)
     need, files = contents.size(grid)
-    free = shutil.disk_usage(above).free
+    free = shutil.disk_usage(next(each for each in place.parents if each.exists())).free
     if need > free:
         raise FileError(
             f"{place} would take up to {need / 1e9:,.1f} GB in {files:,} files, and its disk has "
@@ -346,10 +344,10 @@ def _keep(old: Store, new: Store) -> None:
         along = [place[part] for place, part in zip(places, block.region, strict=True)]
         known = np.all(np.meshgrid(*(each >= 0 for each in along), indexing="ij"), axis=0)
         if known.any():
-            there, values = old.read([each[each >= 0] for each in along])
+            there, kept = old.read([each[each >= 0] for each in along])
             known[known] = there.ravel()
             if known.any():
-                new.write(block, known, {name: each[there] for name, each in values.items()})
+                new.write(block, known, {name: each[there] for name, each in kept.items()})
 
 
 def require_libraries() -> None:

@@ -117,11 +117,13 @@ class Store:
         at: a slice or indices along each axis. No point is there, and no variable, if a chunk of
         them is damaged.
         """
-        chosen = zip(self.grid.axes.values(), at, strict=True)
-        coordinates = [values[part] for values, part in chosen]
+        part = tuple(at)
+        coordinates = [
+            values[each] for values, each in zip(self.grid.axes.values(), part, strict=True)
+        ]
         try:
             values = {
-                name: np.asarray(array.oindex[(*at, *[slice(None)] * (array.ndim - len(at)))])
+                name: np.asarray(array.oindex[part + (slice(None),) * (array.ndim - len(part))])
                 for name, array in self.arrays.items()
             }
         except UNREADABLE:

@@ -258,7 +258,7 @@ def slurm_cluster(cluster: Cluster, refusals: list[str]) -> Any:
     except ModuleNotFoundError:
         raise FileError('--slurm needs dask-jobqueue: pip install --editable ".[slurm]"') from None
 
-    class Job(jobqueue.slurm.SLURMJob):  # type: ignore[misc]
+    class Job(jobqueue.slurm.SLURMJob):
         async def _submit_job(self, script: str) -> Any:
             try:
                 return await super()._submit_job(script)

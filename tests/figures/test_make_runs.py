@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -12,8 +13,9 @@ import pytest
 from figures.batches import batch, load
 from figures.make_runs import make
 from meanfield.errors import FileError
-from meanfield.runs.run import ARRAYS, checkpoint_of, read_run
+from meanfield.runs.run import ARRAYS, MEASURED, checkpoint_of, read_run
 from simulate.train import train
+from tests.meanfield.sweep.kills import killed, seconds
 
 TINY = batch(seeds=2, epochs=6, every=2, N=4, T=3, n_train=32, n_test=16)
 # long enough to be caught in the middle
@@ -66,3 +68,25 @@ def test_an_error_in_a_worker_is_raised(tmp_path: Path) -> None:
     checkpoint_of(tmp_path / TINY.file).write_bytes(b"PK broken")
     with pytest.raises(FileError, match="is not a whole run file"):
         make([TINY], tmp_path, workers=1)
+
+
+@pytest.mark.slow
+def test_killed_at_any_moment_it_trains_the_same(tmp_path: Path) -> None:
+    command = ["-m", "figures", "loss", "--runs", "--quick", "--data", "data", "--out", "out"]
+    (tmp_path / "whole").mkdir()
+    within = seconds(command, tmp_path / "whole")
+    (whole,) = (tmp_path / "whole" / "data").iterdir()
+    kept, kills = read_run(whole), 0
+    for seed in range(20):
+        rng, folder = random.Random(seed), tmp_path / str(seed)
+        folder.mkdir()
+        for _ in range(2):
+            kills += killed(command, folder, within=within, rng=rng)
+        seconds(command, folder)
+        (path,) = (folder / "data").iterdir()
+        run = read_run(path)
+        assert path.name == whole.name
+        assert all(np.array_equal(getattr(run, name), getattr(kept, name)) for name in MEASURED)
+        assert np.array_equal(run.W_end, kept.W_end)
+        assert len(list((folder / "out").iterdir())) == 3
+    assert kills > 15

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import shutil
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 
 from meanfield.sweep import __main__ as sweep
 from meanfield.sweep import grid, points
+from tests.meanfield.sweep.kills import killed, seconds
 from tests.meanfield.sweep.mutations import damage, mutated_grid
 from tests.meanfield.sweep.small_grid import SMALL, swept
 
@@ -133,3 +135,33 @@ def test_who_reads_a_damaged_chunk_is_told(
             with pytest.raises((RuntimeError, ValueError)):
                 xarray.open_zarr(tmp_path / "q.zarr").load()
         one.write_bytes(kept)
+
+
+FEW_AND_SLOW = (
+    'theory = "linear+fluctuations"\nepochs = [50]\n[grid]\nN = [4, 5, 6]\nT = [3, 4, 5]\n'
+)
+
+
+@pytest.mark.slow
+def test_killed_at_any_moment_the_sweep_ends_the_same(tmp_path: Path) -> None:
+    """Begun, widened and gone on with, each killed in between."""
+    more = FEW_AND_SLOW.replace("[3, 4, 5]", "[3, 4, 5, 6]")
+    (tmp_path / "whole").mkdir()
+    (tmp_path / "whole" / "grid.toml").write_text(more, encoding="utf-8")
+    command = ["-m", "meanfield.sweep", "grid.toml", "--out", "q.zarr", "--workers", "0"]
+    within = seconds(command, tmp_path / "whole")
+    whole = xarray.open_zarr(tmp_path / "whole" / "q.zarr").load()
+    kills = 0
+    for seed in range(20):
+        rng, folder = random.Random(seed), prepare(tmp_path / str(seed))
+        (folder / "grid.toml").write_text(FEW_AND_SLOW, encoding="utf-8")
+        kills += killed([*command, "--resume"], folder, within=within, rng=rng)
+        (folder / "grid.toml").write_text(more, encoding="utf-8")
+        kills += killed([*command, "--resume"], folder, within=within, rng=rng)
+        seconds([*command, "--resume"], folder)
+        assert xarray.open_zarr(folder / "q.zarr").load().identical(whole), seed
+        assert {each.name for each in folder.iterdir()} == {
+            "q.zarr", "q.zarr.old", "q.zarr.part", "notes.txt", "grid.toml"
+        }  # fmt: skip
+        assert not [each for each in folder.rglob("*") if "partial" in each.name]
+    assert kills > 15

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import re
 import shutil
 import signal
@@ -19,6 +20,7 @@ from meanfield.runs.run import CHECKPOINT, read_run
 from simulate.settings import Experiment
 from simulate.sweep import __main__ as sweep
 from simulate.train import train
+from tests.meanfield.sweep.kills import killed, seconds
 
 xarray = pytest.importorskip("xarray")
 
@@ -203,3 +205,25 @@ def test_the_device_reaches_every_training(
     with pytest.raises(SystemExit, match="2"):
         sweep.main([*written(tmp_path), "--device", "tpu"])
     assert 'device must be "auto", "cpu" or "cuda", not \'tpu\'' in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_killed_at_any_moment_the_sweep_ends_the_same(tmp_path: Path) -> None:
+    text = SMALL.replace("train_epochs = 40", "train_epochs = 300\neval_every = 5")
+    (tmp_path / "whole").mkdir()
+    written(tmp_path / "whole", text)
+    command = ["-m", "simulate.sweep", "grid.toml", "--out", "runs", "--workers", "0"]
+    within = seconds(command, tmp_path / "whole")
+    whole = dataset(tmp_path / "whole")
+    names = {each.name for each in (tmp_path / "whole" / "runs").iterdir()}
+    kills = 0
+    for seed in range(20):
+        rng, folder = random.Random(seed), tmp_path / str(seed)
+        folder.mkdir()
+        written(folder, text)
+        for _ in range(2):
+            kills += killed([*command, "--resume"], folder, within=within, rng=rng)
+        seconds([*command, "--resume"], folder)
+        assert dataset(folder).identical(whole), seed
+        assert {each.name for each in (folder / "runs").iterdir()} == names
+    assert kills > 15
