@@ -239,8 +239,7 @@ def _slurm_jobs(cluster: Cluster) -> Iterator[Any]:
             raise FileError(f"SLURM takes no job: {refusals[0]}")
         yield jobs
     finally:
-        with suppress(*([Exception] if refusals else [])):  # Dask asserts that all were taken
-            jobs.close()
+        jobs.close()
 
 
 def slurm_cluster(cluster: Cluster, refusals: list[str]) -> Any:
@@ -255,6 +254,7 @@ def slurm_cluster(cluster: Cluster, refusals: list[str]) -> Any:
         )
     try:
         import dask_jobqueue as jobqueue
+        from distributed.core import Status
     except ModuleNotFoundError:
         raise FileError('--slurm needs dask-jobqueue: pip install --editable ".[slurm]"') from None
 
@@ -265,6 +265,7 @@ def slurm_cluster(cluster: Cluster, refusals: list[str]) -> Any:
             except RuntimeError as error:
                 told = str(error).partition("stderr:")[2] or str(error)
                 refusals.append(" ".join(told.split()))
+                self.status = Status.failed  # so that the cluster can be closed
                 raise
 
     given = {"queue": cluster.queue, "walltime": cluster.walltime, "account": cluster.account}

@@ -1,44 +1,46 @@
-"""Where the processes of a command listen for connections, seen from outside."""
+"""Where this process and those that it started listen for connections, seen from outside."""
 
 from __future__ import annotations
 
-import subprocess
-import time
-from contextlib import suppress
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 
-def addresses(process: subprocess.Popen[str], mark: str = "") -> set[str]:
-    """Return the addresses at which a command and its children listen while it runs.
+@contextmanager
+def listening(mark: str = "") -> Iterator[set[str]]:
+    """Give the addresses at which anything listens while the body runs; complete after it.
 
     mark: a process with this in its command line belongs to it as well.
     """
     import psutil
 
-    found = set()
-    while process.poll() is None:
-        with suppress(psutil.Error):  # what has just ended
-            root = psutil.Process(process.pid)
-            others = [each for each in psutil.process_iter() if mark and mark in _words(each)]
-            for each in (root, *root.children(recursive=True), *others):
-                found |= _listening(each)
-        time.sleep(0.1)
-    return found
+    found: set[str] = set()
+    done, own = threading.Event(), psutil.Process()
+
+    def watch() -> None:
+        while not done.wait(0.1):
+            family = [own, *own.children(recursive=True)]
+            others = psutil.process_iter(["cmdline"]) if mark else ()
+            marked = [each for each in others if mark in " ".join(each.info["cmdline"] or ())]
+            for each in (*family, *marked):
+                found.update(_addresses(each))
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        yield found
+    finally:
+        done.set()
+        watcher.join()
 
 
-def _words(process: object) -> str:
+def _addresses(process: Any) -> set[str]:
     import psutil
 
     try:
-        return " ".join(process.cmdline())  # type: ignore[attr-defined]
-    except psutil.Error:
-        return ""
-
-
-def _listening(process: object) -> set[str]:
-    import psutil
-
-    try:
-        connections = process.net_connections("inet")  # type: ignore[attr-defined]
-    except psutil.Error:
+        connections = process.net_connections("inet")
+    except psutil.Error:  # it has just ended
         return set()
     return {each.laddr.ip for each in connections if each.status == psutil.CONN_LISTEN}

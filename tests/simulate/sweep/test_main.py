@@ -21,6 +21,7 @@ from simulate.settings import Experiment
 from simulate.sweep import __main__ as sweep
 from simulate.train import train
 from tests.meanfield.sweep.kills import killed, seconds
+from tests.meanfield.sweep.listening import listening
 
 xarray = pytest.importorskip("xarray")
 
@@ -72,7 +73,7 @@ def test_a_killed_sweep_goes_on_from_its_checkpoints(tmp_path: Path) -> None:
     command = [sys.executable, "-W", "error", "-m", "simulate.sweep", *written(killed, text)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     running = subprocess.Popen(
-        [*command, "--workers", "0"], env=environment, stdout=subprocess.DEVNULL
+        [*command, "--workers", "0"], env=environment, stdout=subprocess.DEVNULL, text=True
     )
     end = time.monotonic() + 60
     while len(list(killed.glob("runs/*.npz"))) < 2 and time.monotonic() < end:
@@ -85,7 +86,9 @@ def test_a_killed_sweep_goes_on_from_its_checkpoints(tmp_path: Path) -> None:
     assert sweep.main([*written(killed, text), "--workers", "0", "--resume"]) == 0
     for path, at in there.items():
         assert path.stat().st_mtime_ns == at
-    assert sweep.main([*written(whole, text), "--workers", "2"]) == 0
+    with listening() as found:
+        assert sweep.main([*written(whole, text), "--workers", "2"]) == 0
+    assert found == {"127.0.0.1"}  # nobody else on the network reaches it
     assert dataset(killed).identical(dataset(whole))
 
 
