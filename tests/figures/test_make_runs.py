@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +14,7 @@ from figures.make_runs import make
 from meanfield.errors import FileError
 from meanfield.runs.run import ARRAYS, MEASURED, checkpoint_of, read_run
 from simulate.train import train
-from tests.meanfield.sweep.kills import killed, seconds
+from tests.meanfield.sweep.kills import Killer, seconds
 
 TINY = batch(seeds=2, epochs=6, every=2, N=4, T=3, n_train=32, n_test=16)
 # long enough to be caught in the middle
@@ -76,12 +75,12 @@ def test_killed_at_any_moment_it_trains_the_same(tmp_path: Path) -> None:
     (tmp_path / "whole").mkdir()
     within = seconds(command, tmp_path / "whole")
     (whole,) = (tmp_path / "whole" / "data").iterdir()
-    kept, kills = read_run(whole), 0
-    for seed in range(20):
-        rng, folder = random.Random(seed), tmp_path / str(seed)
+    kept, killer = read_run(whole), Killer(within)
+    for seed in range(40):
+        folder = tmp_path / str(seed)
         folder.mkdir()
         for _ in range(2):
-            kills += killed(command, folder, within=within, rng=rng)
+            killer.start(command, folder)
         seconds(command, folder)
         (path,) = (folder / "data").iterdir()
         run = read_run(path)
@@ -89,4 +88,6 @@ def test_killed_at_any_moment_it_trains_the_same(tmp_path: Path) -> None:
         assert all(np.array_equal(getattr(run, name), getattr(kept, name)) for name in MEASURED)
         assert np.array_equal(run.W_end, kept.W_end)
         assert len(list((folder / "out").iterdir())) == 3
-    assert kills > 15
+        if killer.kills >= 20:
+            return
+    raise AssertionError(f"only {killer.kills} kills came in time")

@@ -23,14 +23,22 @@ def seconds(command: Sequence[str], folder: Path) -> float:
     return time.monotonic() - began
 
 
-def killed(command: Sequence[str], folder: Path, *, within: float, rng: random.Random) -> bool:
-    """Start a command, kill it and all its children at a random moment; return whether it lived."""
-    process = subprocess.Popen(
-        [sys.executable, *command], cwd=folder, env=ENVIRONMENT,
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
-    )  # fmt: skip
-    time.sleep(rng.uniform(0, within))
-    alive = process.poll() is None
-    os.killpg(process.pid, signal.SIGKILL) if alive else None
-    process.wait()
-    return alive
+class Killer:
+    """Kills what it starts at random moments; within: seconds, shorter if that was too late."""
+
+    def __init__(self, within: float, seed: int = 0) -> None:
+        self.within, self.kills, self.rng = within, 0, random.Random(seed)
+
+    def start(self, command: Sequence[str], folder: Path) -> None:
+        """Start a command, and kill it with all its children unless it has ended by then."""
+        process = subprocess.Popen(
+            [sys.executable, *command], cwd=folder, env=ENVIRONMENT,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+        )  # fmt: skip
+        time.sleep(self.rng.uniform(0, self.within))
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            self.kills += 1
+        else:
+            self.within *= 0.8
+        process.wait()

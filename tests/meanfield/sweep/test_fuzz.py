@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import shutil
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ import pytest
 
 from meanfield.sweep import __main__ as sweep
 from meanfield.sweep import grid, points
-from tests.meanfield.sweep.kills import killed, seconds
+from tests.meanfield.sweep.kills import Killer, seconds
 from tests.meanfield.sweep.mutations import damage, mutated_grid
 from tests.meanfield.sweep.small_grid import SMALL, swept
 
@@ -151,17 +150,19 @@ def test_killed_at_any_moment_the_sweep_ends_the_same(tmp_path: Path) -> None:
     command = ["-m", "meanfield.sweep", "grid.toml", "--out", "q.zarr", "--workers", "0"]
     within = seconds(command, tmp_path / "whole")
     whole = xarray.open_zarr(tmp_path / "whole" / "q.zarr").load()
-    kills = 0
-    for seed in range(20):
-        rng, folder = random.Random(seed), prepare(tmp_path / str(seed))
+    killer = Killer(within)
+    for seed in range(40):
+        folder = prepare(tmp_path / str(seed))
         (folder / "grid.toml").write_text(FEW_AND_SLOW, encoding="utf-8")
-        kills += killed([*command, "--resume"], folder, within=within, rng=rng)
+        killer.start([*command, "--resume"], folder)
         (folder / "grid.toml").write_text(more, encoding="utf-8")
-        kills += killed([*command, "--resume"], folder, within=within, rng=rng)
+        killer.start([*command, "--resume"], folder)
         seconds([*command, "--resume"], folder)
         assert xarray.open_zarr(folder / "q.zarr").load().identical(whole), seed
         assert {each.name for each in folder.iterdir()} == {
             "q.zarr", "q.zarr.old", "q.zarr.part", "notes.txt", "grid.toml"
         }  # fmt: skip
         assert not [each for each in folder.rglob("*") if "partial" in each.name]
-    assert kills > 15
+        if killer.kills >= 20:
+            return
+    raise AssertionError(f"only {killer.kills} kills came in time")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
 import re
 import shutil
 import signal
@@ -20,7 +19,7 @@ from meanfield.runs.run import CHECKPOINT, read_run
 from simulate.settings import Experiment
 from simulate.sweep import __main__ as sweep
 from simulate.train import train
-from tests.meanfield.sweep.kills import killed, seconds
+from tests.meanfield.sweep.kills import Killer, seconds
 from tests.meanfield.sweep.listening import listening
 
 xarray = pytest.importorskip("xarray")
@@ -219,14 +218,16 @@ def test_killed_at_any_moment_the_sweep_ends_the_same(tmp_path: Path) -> None:
     within = seconds(command, tmp_path / "whole")
     whole = dataset(tmp_path / "whole")
     names = {each.name for each in (tmp_path / "whole" / "runs").iterdir()}
-    kills = 0
-    for seed in range(20):
-        rng, folder = random.Random(seed), tmp_path / str(seed)
+    killer = Killer(within)
+    for seed in range(40):
+        folder = tmp_path / str(seed)
         folder.mkdir()
         written(folder, text)
         for _ in range(2):
-            kills += killed([*command, "--resume"], folder, within=within, rng=rng)
+            killer.start([*command, "--resume"], folder)
         seconds([*command, "--resume"], folder)
         assert dataset(folder).identical(whole), seed
         assert {each.name for each in (folder / "runs").iterdir()} == names
-    assert kills > 15
+        if killer.kills >= 20:
+            return
+    raise AssertionError(f"only {killer.kills} kills came in time")
