@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -167,3 +168,76 @@ def test_going_on_and_starting_again_exclude_each_other(
         sweep.main([*arguments, "--resume", "--overwrite"])
     assert "give one of them" in capsys.readouterr().err
     assert not (tmp_path / "sweep.zarr").exists()
+
+
+def refused(capsys: pytest.CaptureFixture[str], grid: Path, out: Path, *options: str) -> str:
+    """Return what the sweep says when it is refused."""
+    capsys.readouterr()
+    with pytest.raises(SystemExit, match="2"):
+        sweep.main([str(grid), "--out", str(out), "--workers", "0", *options])
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    return said
+
+
+def test_what_is_no_sweep_is_left_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path, grid = tmp_path / "q.zarr", written(tmp_path)
+    path.write_text("a file", encoding="utf-8")
+    assert "is no sweep of this project" in refused(capsys, grid, path, "--overwrite")
+    assert path.read_text(encoding="utf-8") == "a file"
+    assert "is no folder" in refused(capsys, grid, path / "q.zarr")
+    foreign = tmp_path / "foreign.zarr"
+    xarray.Dataset({"status": ("N", [1])}).to_zarr(foreign, zarr_format=3, consolidated=False)
+    for option in ("--resume", "--overwrite"):
+        assert "is no sweep of this project" in refused(capsys, grid, foreign, option)
+    loop = tmp_path / "loop.zarr"
+    loop.symlink_to(loop)
+    refused(capsys, grid, loop)
+    assert {each.name for each in tmp_path.iterdir()} == {
+        "q.zarr", "foreign.zarr", "loop.zarr", "grid.toml"
+    }  # fmt: skip
+
+
+def test_behind_a_link_the_dataset_stands_where_the_link_leads(tmp_path: Path) -> None:
+    (tmp_path / "scratch").mkdir()
+    link = tmp_path / "sweep.zarr"
+    link.symlink_to(tmp_path / "scratch" / "data.zarr")
+    swept(tmp_path)
+    data = swept(tmp_path, "--resume", text=SMALL.replace("T = [3, 5]", "T = [3, 4, 5]"))
+    assert link.is_symlink()
+    assert data.identical(xarray.open_zarr(tmp_path / "scratch" / "data.zarr").load())
+    assert [each.name for each in (tmp_path / "scratch").iterdir()] == ["data.zarr"]
+
+
+def test_files_that_their_owner_put_into_a_dataset_stay(tmp_path: Path) -> None:
+    swept(tmp_path)
+    notes = tmp_path / "sweep.zarr" / "notes.txt"
+    notes.write_text("mine", encoding="utf-8")
+    swept(tmp_path, "--resume", text=SMALL.replace("T = [3, 5]", "T = [3, 4, 5]"))
+    swept(tmp_path, "--overwrite")
+    assert notes.read_text(encoding="utf-8") == "mine"
+
+
+def test_a_folder_that_vanishes_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    solve, path = points.solve, tmp_path / "q.zarr"
+
+    def removing(*arguments: Any) -> Any:
+        shutil.rmtree(path)
+        return solve(*arguments)
+
+    monkeypatch.setattr(points, "solve", removing)
+    assert "has been moved or removed" in refused(capsys, written(tmp_path), path)
+    assert not path.exists()
+
+
+def test_a_grid_beyond_the_disk_is_refused_with_what_it_takes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=10**9))
+    many = "[grid]\nN = { from = 5, to = 5000 }\nT = { from = 2, to = 10001 }\n[fixed]\nK = 4\n"
+    said = refused(capsys, written(tmp_path, many), tmp_path / "q.zarr")
+    assert "would take up to 1.2 GB in " in said
+    assert "its disk has 1.0 GB left: make the grid smaller" in said
+    assert not (tmp_path / "q.zarr").exists()
