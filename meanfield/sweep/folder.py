@@ -26,6 +26,7 @@ from meanfield.parameters import Parameters
 from meanfield.sweep.grid import MOST_VALUES, Grid
 from meanfield.sweep.store import (
     CHECKSUM,
+    DAMAGED,
     DONE,
     IMPOSSIBLE,
     MISSING,
@@ -226,7 +227,7 @@ def _axes(place: Path, grid: Grid, contents: Contents) -> Grid:
             before = replace(grid, axes={name: axes[name] for name in grid.axes})
             same = all(np.array_equal(axes[n], each) for n, each in contents.extra.items())
             whole = same and found == _expected(before, contents)
-    except UNREADABLE:
+    except DAMAGED:
         other = whole = False
     if other:
         raise FileError(

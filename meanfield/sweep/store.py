@@ -23,6 +23,7 @@ from meanfield.sweep.grid import Grid
 
 MISSING, DONE, IMPOSSIBLE = 0, 1, 2  # the status of a point
 MEANINGS = "missing done impossible"
+DAMAGED = (*UNREADABLE, SystemError)  # what Zarr says of broken bytes, and Blosc of a length
 CHECKSUM = "checksum"  # of a point: of its coordinates and of all its values
 PRIME = np.uint64(0x9E3779B97F4A7C15)  # odd and of mixed bits, as a multiplier that hashes
 
@@ -126,7 +127,7 @@ class Store:
                 name: np.asarray(array.oindex[part + (slice(None),) * (array.ndim - len(part))])
                 for name, array in self.arrays.items()
             }
-        except UNREADABLE:
+        except DAMAGED:
             return np.zeros(tuple(map(len, coordinates)), bool), {}
         written = values.pop(CHECKSUM)
         return (values["status"] != MISSING) & (checksums(coordinates, values) == written), values
