@@ -79,7 +79,7 @@ def summary(store: Store) -> str:
         never += int(np.sum(np.isposinf(onset)))
         if done.any():
             impossible += int(np.sum(values["status"][done] == stores.IMPOSSIBLE))
-    text = f"onset from epoch {low:.6g} to {high:.6g}" if low <= high else "no point locks on"
+    text = f"onset from epoch {low + 0:.6g} to {high:.6g}" if low <= high else "no point locks on"
     if never:
         text += f"; {never:,} never lock on"
     if impossible:
