@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meanfield.errors import FileError, ParameterError
-from meanfield.files import UNREADABLE, check_folder
+from meanfield.files import check_folder
 from meanfield.parameters import Parameters
 from meanfield.sweep.grid import MOST_VALUES, Grid
 from meanfield.sweep.store import (
@@ -210,7 +210,7 @@ def _is_ours(place: Path) -> bool:
     """Whether a folder is a dataset of this project."""
     try:
         return "grid_hash" in json.loads((place / ".zattrs").read_text(encoding="utf-8"))
-    except UNREADABLE:
+    except DAMAGED:
         return False
 
 

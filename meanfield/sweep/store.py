@@ -7,6 +7,8 @@ equation numbers in the attributes. A point whose status is 0 is not there yet.
 from __future__ import annotations
 
 import math
+import struct
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,13 +19,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meanfield.errors import FileError
-from meanfield.files import UNREADABLE
 from meanfield.quantities import QUANTITIES
 from meanfield.sweep.grid import Grid
 
 MISSING, DONE, IMPOSSIBLE = 0, 1, 2  # the status of a point
 MEANINGS = "missing done impossible"
-DAMAGED = (*UNREADABLE, SystemError)  # what Zarr says of broken bytes, and Blosc of a length
+DAMAGED = (  # what Zarr, its codecs and json say of broken bytes; Blosc even SystemError
+    ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RuntimeError, OSError,
+    EOFError, MemoryError, SystemError, struct.error, zlib.error,
+)  # fmt: skip
 CHECKSUM = "checksum"  # of a point: of its coordinates and of all its values
 PRIME = np.uint64(0x9E3779B97F4A7C15)  # odd and of mixed bits, as a multiplier that hashes
 
