@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,12 +11,12 @@ from pathlib import Path
 from tqdm import tqdm
 
 from figures import drawing
-from figures.batches import distinct
+from figures.batches import distinct, load
 from figures.catalogue import named
 from figures.drawing import Figure
 from meanfield import command
 from meanfield.errors import ParameterError
-from meanfield.files import make_folder
+from meanfield.files import check_folder, make_folder
 
 OUT, DATA = "figures/out", "runs/figures"
 
@@ -66,14 +67,32 @@ def _make(options: argparse.Namespace) -> int:
         return 0
     if options.workers is not None and options.workers < 1:
         raise ParameterError(f"workers must be at least 1, not {options.workers}")
-    make_folder(options.out)
+    check_folder(options.out)
     if options.runs:
         make_folder(options.data)
         _train(chosen, options)
-    for figure in tqdm(chosen, unit="figure", disable=None):
-        for path in drawing.make(figure, data=options.data, out=options.out, quick=options.quick):
-            tqdm.write(str(path))
+    for figure in chosen:  # all that is missing is told before any is drawn
+        load(figure.batches(quick=options.quick), options.data, remedy=_remedy(options))
+    sheets = [
+        drawing.sheet(figure, data=options.data, quick=options.quick)
+        for figure in tqdm(chosen, unit="figure", disable=None)
+    ]
+    make_folder(options.out)
+    for each in sheets:
+        for path in each.write(options.out):
+            print(path)
     return 0
+
+
+def _remedy(options: argparse.Namespace) -> str:
+    """Return the same command with --runs."""
+    words = ["python -m figures", *options.names, "--runs"]
+    words += ["--quick"] * options.quick
+    for name, usual in (("out", OUT), ("data", DATA)):
+        given = str(getattr(options, name))
+        if given != usual:
+            words += [f"--{name}", shlex.quote(given)]
+    return " ".join(words)
 
 
 def _train(chosen: Sequence[Figure], options: argparse.Namespace) -> None:

@@ -13,6 +13,7 @@ from meanfield.runs.run import Run, read_run
 from simulate.settings import Experiment, from_set
 
 Batch = Experiment  # one training of several seeds
+REMEDY = "python -m figures --runs"  # for a run file that is missing
 
 
 def batch(name: str = "main", *, seeds: int, epochs: int, every: int = 10, **changed: Any) -> Batch:
@@ -52,15 +53,16 @@ def lasting(short: Batch, epochs: float, *, evaluations: int = 60) -> Batch:
     return replace(short, schedule=schedule)
 
 
-def load(batches: Mapping[str, Batch], folder: Path) -> dict[str, Run]:
-    """Read the run files; FileError, with the remedy, if one is missing."""
+def load(batches: Mapping[str, Batch], folder: Path, *, remedy: str = REMEDY) -> dict[str, Run]:
+    """Read the run files; FileError, with the remedy, if one is missing.
+
+    remedy: the command that trains what is missing.
+    """
     runs = {}
     for name, each in batches.items():
         path = folder / each.file
         if not path.exists():
-            raise FileError(
-                f"{path} has not been trained yet: make it with python -m figures --runs"
-            )
+            raise FileError(f"{path} has not been trained yet: make it with {remedy}")
         run = read_run(path)
         settings = (run.parameters, run.training, tuple(run.seeds.tolist()))
         if settings != (each.parameters, each.settings, each.seeds):

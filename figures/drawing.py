@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from figures.batches import Batch, load
+from figures.batches import REMEDY, Batch, load
 from meanfield import style
 from meanfield.compare.statistics import Estimate
 from meanfield.files import writing
@@ -28,12 +28,14 @@ class Drawn:
 
     caption: what is seen, with the numbers, in plain words and $mathematics$.
     closures: of the theory curves. numbers: what was measured on the way, by name.
+    caveats: what of the theory curves is not to be trusted, a sentence each.
     """
 
     canvas: Canvas
     caption: str
     closures: tuple[str, ...] = ()
     numbers: Mapping[str, Any] = field(default_factory=dict)
+    caveats: Sequence[str] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,19 +78,43 @@ def _plain(numbers: Any, said: Callable[[Any], Any]) -> Any:
     return said(numbers) if isinstance(numbers, Estimate | Exponent) else numbers
 
 
-def make(figure: Figure, *, data: Path, out: Path, quick: bool) -> list[Path]:
-    """Draw a figure and write it as PDF and PNG, with all about it as JSON; return the paths.
+@dataclass(frozen=True)
+class Sheet:
+    """A figure ready to be written. about: all about it, as JSON."""
 
-    Raises FileError if a run file is missing or broken, or if nothing can be written.
+    name: str
+    canvas: Canvas
+    about: str
+
+    def write(self, out: Path) -> list[Path]:
+        """Write the figure as PDF and PNG, with all about it as JSON; return the paths.
+
+        Raises FileError if the folder does not take them.
+        """
+        *pictures, beside = [out / f"{self.name}{suffix}" for suffix in (*FORMATS, ".json")]
+        for path in pictures:
+            style.save(self.canvas, path)
+        with writing(beside) as file:
+            file.write(self.about.encode())
+        return [*pictures, beside]
+
+
+def sheet(figure: Figure, *, data: Path, quick: bool, remedy: str = REMEDY) -> Sheet:
+    """Draw a figure from the run files in a folder, and write nothing.
+
+    remedy: the command that trains what is missing. Raises FileError if a run file is missing or
+    broken.
     """
     batches = figure.batches(quick=quick)
-    runs = load(batches, data)
+    runs = load(batches, data, remedy=remedy)
     drawn = figure.draw(runs)
+    beware = "".join(f" Beware: {each}." for each in dict.fromkeys(drawn.caveats))
     about = {
         "figure": figure.name,
         "title": figure.title,
         "source": figure.source,
-        "caption": drawn.caption,
+        "caption": drawn.caption + beware,
+        "caveats": list(dict.fromkeys(drawn.caveats)),
         "closures": drawn.closures,
         "numbers": drawn.numbers,
         "runs": {
@@ -102,10 +128,4 @@ def make(figure: Figure, *, data: Path, out: Path, quick: bool) -> list[Path]:
             for name, run in runs.items()
         },
     }
-    text = json.dumps(about, indent=2, allow_nan=False) + "\n"  # before any file is written
-    *pictures, beside = [out / f"{figure.name}{suffix}" for suffix in (*FORMATS, ".json")]
-    for path in pictures:
-        style.save(drawn.canvas, path)
-    with writing(beside) as file:
-        file.write(text.encode())
-    return [*pictures, beside]
+    return Sheet(figure.name, drawn.canvas, json.dumps(about, indent=2, allow_nan=False) + "\n")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
+import reprlib
 from collections.abc import Sequence
 from dataclasses import Field, field
 from numbers import Real
@@ -74,12 +75,11 @@ def numbers(name: str, value: Any) -> NDArray[np.float64]:
 def real(name: str, value: Any) -> float:
     """Return value as a finite float, or raise ParameterError."""
     try:
-        number = float(value) if isinstance(value, Real) and not isinstance(value, bool) else None
+        if not isinstance(value, bool) and isinstance(value, Real) and math.isfinite(value):
+            return float(value)
     except OverflowError:  # an integer beyond all floats
-        number = None
-    if number is None or not math.isfinite(number):
-        raise ParameterError(f"{name} must be a finite number, not {value!r}")
-    return number
+        pass
+    raise ParameterError(f"{name} must be a finite number, not {reprlib.repr(value)}")
 
 
 def positive(name: str, value: Any) -> float:

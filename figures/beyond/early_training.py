@@ -24,6 +24,7 @@ from figures.training_curves import POINTS, draw_simulation, panel_pairs, simula
 from meanfield import style
 from meanfield.compare.statistics import concise, relative_delay
 from meanfield.predict.prediction import predict
+from meanfield.predict.trajectory import Trajectory
 from meanfield.runs.run import Run
 
 PANELS = {"logic overlaps": ("Q", "S"), "attention retrieval": ("R",)}
@@ -34,8 +35,10 @@ def draw(runs: Mapping[str, Run]) -> Drawn:
     """Q and S on the left, R on the right, up to the onset; below, errors of the closed forms."""
     early = early_training(runs["run"])
     departures = {name: early.departure(name) for name in NAMES}
+    theory = predict(early.measured.parameters, "linear", epochs=early.epoch)
     return Drawn(
-        canvas=_picture(early),
+        canvas=_picture(early, theory),
+        caveats=theory.caveats,
         caption=_caption(early, departures),
         closures=("linear",),
         numbers=with_errors(
@@ -49,8 +52,7 @@ def draw(runs: Mapping[str, Run]) -> Drawn:
     )
 
 
-def _picture(early: EarlyTraining) -> Canvas:
-    theory = predict(early.measured.parameters, "linear", epochs=early.epoch)
+def _picture(early: EarlyTraining, theory: Trajectory) -> Canvas:
     with style.drawing(7.0, 3.8) as canvas:
         pairs = panel_pairs(canvas, theory, ratio=2.2)
         for (upper, lower), (label, names) in zip(pairs, PANELS.items(), strict=True):

@@ -109,7 +109,27 @@ def _frame(axes: Axes, each: Map) -> None:
 def _draw_contours(axes: Axes, each: Map, grid: Array, values: Sequence[float]) -> None:
     lines = axes.contour(*each.grid, grid, values, colors="white", linewidths=0.6)
     places = label_places(each, grid, values)
-    axes.clabel(lines, fmt="%g", fontsize=7, manual=places, inline_spacing=2)
+    parts = [part for level in lines.allsegs for part in level]
+    places += [place for part in parts for place in unlabelled(axes, part, places)]
+    for text in axes.clabel(lines, fmt="%g", fontsize=7, manual=places, inline=False):
+        # over the line, which stays whole
+        text.set_path_effects([withStroke(linewidth=2.0, foreground=style.BLACK, alpha=0.4)])
+
+
+def unlabelled(
+    axes: Axes, line: Array, labelled: Sequence[tuple[float, float]]
+) -> list[tuple[float, float]]:
+    """Return the middle of a contour, (points, 2), that has no label yet and room for one."""
+    at, places = axes.transAxes.inverted().transform, axes.transData.transform
+    seen = at(places(line)) if len(line) else np.empty((0, 2))
+    there = at(places(np.reshape(labelled, (-1, 2))))
+    near = [np.min(np.hypot(*(seen - each).T), initial=np.inf) < 0.02 for each in there]
+    length = np.hypot(*np.diff(seen, axis=0).T).sum()
+    from_edge = np.minimum(seen, 1 - seen).min(axis=1, initial=1.0)
+    if any(near) or length < 0.12 or from_edge.max(initial=0.0) < 0.04:
+        return []
+    x, y = line[int(np.argmax(from_edge))]
+    return [(float(x), float(y))]
 
 
 def label_places(each: Map, grid: Array, wanted: Sequence[float]) -> list[tuple[float, float]]:
@@ -147,12 +167,14 @@ def _draw_point(axes: Axes, here: Point, colors: Mapping[str, Any]) -> None:
 
 def _caption(points: Sequence[Point], runs: Mapping[str, Run]) -> str:
     first = next(iter(runs.values()))
+    p = first.parameters
     rates = [run.parameters.lr for run in runs.values()]
     scatter = np.nanmean([each.scatter for each in points])
     return (
         "The onset of attention ($R=1/2$) in training time, lr times epoch, the only time in the "
-        f"mean-field equations. Maps and white lines: the {MAPPED} closure, at head dimension 64 "
-        "and, where nothing else is said, RoPE base 10. Circles: median of "
+        f"mean-field equations. Maps and white lines: the {MAPPED} closure, at head dimension "
+        f"{p.d_head} and, where nothing else is said, RoPE base {p.rope_theta:g}. Circles: median "
+        "of "
         f"{len(first.seeds)} seeds, filled in the same colours, so that a circle vanishes where "
         "theory is right. The number above a circle is the delay of theory in per cent. Single "
         f"seeds scatter by {100 * scatter:.0f} %. Each model has the learning rate "

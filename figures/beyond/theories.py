@@ -74,8 +74,10 @@ def _frame(axes: Axes, quantity: Quantity, count: int) -> None:
     axes.axhspan(low, quantity.aim, color=style.BAND, lw=0, zorder=0)
     if quantity.signed:
         axes.set_yscale("symlog", linthresh=1, linscale=0.7)
-        fix_ticks(axes.yaxis, (-10, 0, 10, 100))
-        axes.yaxis.set_minor_locator(FixedLocator((-1, 1)))
+        fix_ticks(axes.yaxis, (-100, -10, 0, 10, 100))
+        minor = [s * d * k for s in (-1, 1) for d in (1, 10, 100) for k in range(1, 10)]
+        axes.yaxis.set_minor_locator(FixedLocator(minor))  # logarithmic, and seen to be
+        axes.tick_params(axis="y", which="minor", length=2)
         axes.axhline(0, color=style.GREY, lw=0.7, zorder=0.5)
     else:
         axes.set_yscale("log")
@@ -172,6 +174,7 @@ def _caption(models: Mapping[str, Model]) -> str:
         "with the standard error over seeds and, as thin lines, their standard deviation; $S$ at "
         "the end, theory over simulation less one, averaged over seeds; the root mean square error "
         "of the next-token accuracy averaged over seeds, with thin lines up to the largest error. "
+        "The scales are logarithmic; of what may be negative, beyond 1 %, and linear in between. "
         f"Grey: what was aimed at ({aims}, the last of the largest error). Open marks: mean-field "
         "loss and Gaussian logits. Filled marks: with the fluctuations of the logits in the loss, "
         f"and sampled logits. On so many of the {len(models)} models the aim is met, row by row: "

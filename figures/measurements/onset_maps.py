@@ -25,19 +25,26 @@ MAPPED = "linear"  # the closure that is drawn as a map
 class Map:
     """One map: what changes across, beside T upwards, and at which values it is trained.
 
-    label: of the axis. description: for the caption. ticks: across. others: what all its models
+    name: of the axis. description: for the caption. ticks: across. others: what all its models
     have in common. grid: values of the theory, across and up. trained, quick: values of the
     trainings.
     """
 
     across: str
-    label: str
+    name: str
     description: str
     ticks: tuple[float, ...]
     others: dict[str, Any]
     grid: tuple[NDArray[Any], NDArray[Any]]
     trained: tuple[tuple[Any, ...], tuple[Any, ...]]
     quick: tuple[tuple[Any, ...], tuple[Any, ...]]
+
+    @property
+    def label(self) -> str:
+        """The label of the axis: its name, and what all the models have in common."""
+        N = self.others.get("N")
+        both = "N" if self.across == "K" else "N=K"
+        return self.name if N is None else f"{self.name}, at ${both}={N}$"
 
     def settings(self, across: Any, T: Any) -> dict[str, Any]:
         """Return the settings of a point, or of many."""
@@ -54,7 +61,7 @@ ACTIONS = np.arange(3, 33)
 MAPS = {
     "N": Map(
         across="N",
-        label="states $N$ = permutations $K$",
+        name="states $N$ = permutations $K$",
         description="$N=K$ and $T$",
         ticks=(8, 20, 50),
         others={},
@@ -64,7 +71,7 @@ MAPS = {
     ),
     "K": Map(
         across="K",
-        label="permutations $K$, at $N=20$",
+        name="permutations $K$",
         description="$K$ and $T$",
         ticks=(8, 20, 50),
         others={"N": 20},
@@ -74,7 +81,7 @@ MAPS = {
     ),
     "rope_theta": Map(
         across="rope_theta",
-        label="RoPE base, at $N=K=20$",
+        name="RoPE base",
         description="RoPE base and $T$",
         ticks=(10, 100, 1000, 10000),
         others={"N": 20},

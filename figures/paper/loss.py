@@ -21,6 +21,7 @@ from figures.training_curves import (
 from meanfield import generated, style
 from meanfield.compare.statistics import Estimate, average, concise, deviation
 from meanfield.predict.prediction import predict
+from meanfield.predict.trajectory import Trajectory
 from meanfield.runs.measured import Measured, of_run
 from meanfield.runs.run import Run
 
@@ -75,9 +76,11 @@ def draw(runs: Mapping[str, Run]) -> Drawn:
     """One seed on the left, all on the right; below, mean-field minus true loss."""
     losses = measure(runs["run"])
     error = deviation(losses.error)
+    theory = predict(losses.measured.parameters, "linear", epochs=losses.measured.epoch)
     return Drawn(
-        canvas=_picture(losses),
+        canvas=_picture(losses, theory),
         caption=_caption(losses),
+        caveats=theory.caveats,  # of the phases
         numbers={
             "largest_seed": error.largest_seed.value,
             "largest_mean": error.largest_mean.value,
@@ -87,10 +90,9 @@ def draw(runs: Mapping[str, Run]) -> Drawn:
     )
 
 
-def _picture(losses: Losses) -> Canvas:
+def _picture(losses: Losses, theory: Trajectory) -> Canvas:
     measured = losses.measured
     parameters, epoch = measured.parameters, measured.epoch
-    theory = predict(parameters, "linear", epochs=epoch)
     panels = {
         f"seed {measured.seeds[0]}": slice(1),
         f"mean of {len(measured.seeds)} seeds": slice(None),

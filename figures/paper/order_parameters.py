@@ -41,6 +41,7 @@ def draw(runs: Mapping[str, Run]) -> Drawn:
         canvas=_picture(measured, theory, against),
         caption=_caption(measured, against),
         closures=("linear",),
+        caveats=theory.caveats,
         numbers={
             "onset_epoch_theory": theory.onset_epoch,
             "onset_late": onset and onset.value,

@@ -55,8 +55,12 @@ CHANGED = {
 MARKS: dict[str, dict[str, Any]] = {
     "learned": {"color": style.BLUE, "ms": 4, "mew": 0},
     "not": {"mfc": "white", "mec": style.VERMILION, "ms": 4, "mew": 1},
-    "lost": {"marker": "x", "color": style.BLACK, "ms": 4.5, "mew": 1.2},
-    "diverged": {"marker": "*", "color": style.PURPLE, "ms": 7, "mew": 0},
+    "lost": {"mfc": "white", "mec": style.BLACK, "ms": 4.5, "mew": 0.8},
+    "diverged": {"mfc": "white", "mec": style.PURPLE, "ms": 4.5, "mew": 0.8},
+}
+CROSSED: dict[str, dict[str, Any]] = {  # what a mark has over it, so that its shape stays
+    "lost": {"marker": "x", "color": style.BLACK, "ms": 6, "mew": 0.8},
+    "diverged": {"marker": "+", "color": style.PURPLE, "ms": 7, "mew": 0.8},
 }
 FATES = {
     "learned": "learned fully",
@@ -143,23 +147,25 @@ def _draw_seeds(
         for fate, x, accuracy, onset in zip(
             each.fates, places, each.rollout, each.onset, strict=True
         ):
-            look = {"marker": mark, **MARKS[fate]}
-            upper.plot(x, accuracy, ls="", clip_on=False, **look)
-            lower.plot(x, onset, ls="", **look)
+            looks = [{"marker": mark, **MARKS[fate]}]
+            for look in [*looks, CROSSED[fate]] if fate in CROSSED else looks:
+                upper.plot(x, accuracy, ls="", clip_on=False, **look)
+                lower.plot(x, onset, ls="", **look)
 
 
 def _legend(fates: set[str], beside: Parameters) -> dict[str, dict[str, Any]]:
     points = {
-        FATES[fate]: {"ls": "", "marker": "o", **look}
+        FATES[fate]: {"ls": "", "marker": "o", **CROSSED.get(fate, look)}
         for fate, look in MARKS.items()
         if fate in fates
     }
     squares = f"squares: $T={beside.T}$, lr {beside.lr:g}"
+    plain = {"ls": "", "marker": "s", "mfc": "none", "mec": style.GREY, "ms": 4, "mew": 0.8}
     lines = {
         f"{name} closure": {"color": style.BLACK, "lw": 1.2, "ls": dashes}
         for name, dashes in DASHES.items()
     }
-    return {**points, squares: {"ls": "", "marker": "s", **MARKS["learned"]}, **lines}
+    return {**points, squares: plain, **lines}
 
 
 def _caption(runs: Mapping[str, Run], series: Mapping[str, Sequence[Outcome]]) -> str:

@@ -74,6 +74,7 @@ def draw(runs: Mapping[str, Run]) -> Drawn:
         canvas=_picture(measured, theory),
         caption=_caption(measured, theory["constant"], half, errors, rises),
         closures=("linear",),
+        caveats=[said for each in theory.values() for said in each.caveats],
         numbers=values(
             {
                 "sigma_c": float(theory["constant"].sigma_c[0]),

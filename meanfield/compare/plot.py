@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from meanfield.quantities import QUANTITIES
 from meanfield.runs.measured import Measured
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import SubFigure
 
 PANELS = {
@@ -57,16 +59,19 @@ def plot(
     with style.drawing(8.2, 3.6 * len(groups)) as figure:
         rows = figure.subfigures(len(groups), 1, squeeze=False)[:, 0]
         for row, (measured, comparisons) in zip(rows, groups, strict=True):
-            count = len(measured.seeds)
-            row.suptitle(
-                f"{style.parameters_line(measured.parameters.items())}, "
-                f"{count} seed{'s' * (count > 1)}",
-                size=9,
-                x=0.99,
-                ha="right",
-            )
+            row.suptitle(_title(measured), size=9, x=0.99, ha="right")
             _row(row, measured, comparisons)
         style.save(figure, path)
+
+
+def _title(measured: Measured) -> str:
+    """Return what was trained, and what a reader must know of it, for the top of its row."""
+    count, training = len(measured.seeds), measured.training
+    rows = [f"{training['n_train']} sequences"] if "n_train" in training else []
+    line = [style.parameters_line(measured.parameters.items()), *rows]
+    first = ", ".join([*line, f"{count} seed{'s' * (count > 1)}"])
+    notes = textwrap.wrap("; ".join(measured.notes), 130)
+    return "\n".join([first, *(each.replace("$", r"\$") for each in notes)])
 
 
 def _row(row: SubFigure, measured: Measured, comparisons: Sequence[Comparison]) -> None:
@@ -86,9 +91,18 @@ def _row(row: SubFigure, measured: Measured, comparisons: Sequence[Comparison]) 
                 style.residual(lower, measured.epoch, difference, color=color, dashes=dashes)
         upper.set_title(words, size=9, loc="left")
         lower.set_xlabel("epoch")
-        if upper.get_legend_handles_labels()[1]:
-            upper.legend(loc="best")
     below[0].set_ylabel("theory $-$\ntraining")
-    for each, dashes in zip(shown, DASHES, strict=False):  # what the dashes mean, once
-        above[1].plot([], [], color=style.GREY, ls=dashes, lw=1.2, label=str(each.theory))
-    above[1].legend(loc="lower left", title=f"{start} start", alignment="left")
+    _legend(row, above, shown)
+
+
+def _legend(row: SubFigure, panels: Sequence[Axes], shown: Sequence[Comparison]) -> None:
+    """Say below the panels, where it covers no data, which mark is what and which line who's."""
+    from matplotlib.lines import Line2D
+
+    pairs = [axes.get_legend_handles_labels() for axes in panels]
+    handles = [handle for some, _ in pairs for handle in some]
+    names = [f"training, {label}" for _, labels in pairs for label in labels]
+    for each, dashes in zip(shown, DASHES, strict=False):
+        handles.append(Line2D([], [], color=style.GREY, ls=dashes, lw=1.2))
+        names.append(f"{each.theory}, {each.start} start")
+    row.legend(handles, names, loc="outside lower center", ncols=4, fontsize=8)

@@ -6,6 +6,7 @@ import argparse
 import sys
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +14,8 @@ import numpy as np
 from meanfield import command
 from meanfield.errors import ParameterError
 from meanfield.predict.many import in_quadrature
+from meanfield.sweep import folder, points
 from meanfield.sweep import grid as grids
-from meanfield.sweep import points
-from meanfield.sweep import store as stores
 from meanfield.sweep.grid import Grid
 from meanfield.sweep.running import (
     RESUME,
@@ -55,25 +55,24 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _sweep(options: argparse.Namespace) -> int:
-    stores.require_libraries()
+    folder.require_libraries()
     grid, cluster = grids.read(options.grid), cluster_of(options)
     if grid.training:
         raise ParameterError("[training] is for python -m simulate.sweep; leave it out here")
+    contents = folder.Contents(
+        title="Mean-field theory over a grid of parameters",
+        variables=points.variables(grid),
+        points=points.block_points(grid),
+        extra={"epoch": grid.epochs} if grid.epochs.size else {},
+    )
+    how = {"resume": options.resume, "overwrite": options.overwrite}
+    if not options.dry_run:
+        folder.check(options.out, grid, contents, **how)
     print(f"{described(grid)}, theory {grid.theory}: {_estimate(grid, cluster)}")
     if options.dry_run:
         return 0
-    store = stores.prepare(
-        options.out,
-        grid,
-        points.variables(grid),
-        points=points.block_points(grid),
-        extra={"epoch": grid.epochs} if grid.epochs.size else None,
-        title="Mean-field theory over a grid of parameters",
-        resume=options.resume,
-        overwrite=options.overwrite,
-    )
-    tasks = ((store.grid, block, missing) for block, missing in store.unfinished())
-    fill(store, points.solve, tasks, cluster)
+    prepare = partial(folder.prepare, options.out, grid, contents, **how)
+    store = fill(prepare, points.solve, cluster)
     print(summary(store))
     return 0
 

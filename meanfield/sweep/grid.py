@@ -20,17 +20,20 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from itertools import product
 from pathlib import Path
+from reprlib import repr  # of a long list its beginning
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from meanfield.checks import nonnegative, real
+from meanfield.checks import MOST as MOST_OF_ONE
+from meanfield.checks import nonnegative, real, require
 from meanfield.errors import FileError, ParameterError
 from meanfield.parameters import Parameters
 from meanfield.theory import DEFAULT, PAPER, Theory
@@ -40,6 +43,7 @@ INTEGERS = ("N", "T", "K", "d_head")
 NAMES = tuple(field.name for field in fields(Parameters))
 VARYING = tuple(name for name in NAMES if name != "rope_spacing")  # dimensions are numbers
 MOST, MOST_VALUES = 10**9, 10**6  # parameter sets, and values along one axis
+LONGEST, FARTHEST = 10**7, 1e150  # characters of a file, and the ends of a range
 MOST_PAIRS = 10**6  # of N and K, which alone restrict one another
 
 
@@ -97,22 +101,43 @@ def read(path: Path) -> Grid:
     Raises FileError if it cannot be read, ParameterError, in one sentence, on what cannot be.
     """
     try:
-        return from_tables(tomllib.loads(path.read_text(encoding="utf-8")))
+        with path.open(encoding="utf-8") as file:
+            text = file.read(LONGEST + 1)
+        if len(text) > LONGEST:
+            raise FileError(f"the grid file {path} is longer than {LONGEST:,} characters")
+        tables = tomllib.loads(text)
+    except FileError:
+        raise
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is no text"
         raise FileError(f"the grid file {path} cannot be read: {why}") from None
-    except tomllib.TOMLDecodeError as error:
-        raise FileError(f"the grid file {path} is not TOML: {error}") from None
+    except (ValueError, RecursionError) as error:  # also an integer of 5000 digits
+        why = "it is nested too deep" if isinstance(error, RecursionError) else str(error)
+        raise FileError(f"the grid file {path} is not TOML: {why}") from None
+    try:
+        return from_tables(tables)
+    except ParameterError as error:
+        raise ParameterError(f"{_place(path, text, str(error))}: {error}") from None
+
+
+def _place(path: Path, text: str, message: str) -> str:
+    """Return the file, and the line of the first key of it that a message names."""
+    lines = text.splitlines()
+    for word in re.findall(r"\w+", message):
+        for number, line in enumerate(lines, 1):
+            if re.search(rf"(?<!\w)[\"']?{word}[\"']?\s*=|^\s*\[+\s*{word}\s*\]", line):
+                return f"{path}, line {number}"
+    return str(path)
 
 
 def from_tables(tables: Mapping[str, Any]) -> Grid:
     """Return the grid of these tables; ParameterError on what cannot be."""
     for name in tables:
         if name not in TABLES:
-            raise ParameterError(f"a grid has {', '.join(TABLES)}, not {name!r}")
+            raise ParameterError(f"{name!r} is nothing a grid has; it has {', '.join(TABLES)}")
     for name in ("fixed", "grid", "training"):
         if not isinstance(tables.get(name, {}), Mapping):
-            raise ParameterError(f"[{name}] must be a table, not {tables[name]!r}")
+            raise ParameterError(f"[{name}] must be a table, not {repr(tables[name])}")
     fixed, varying = dict(tables.get("fixed", {})), tables.get("grid", {})
     if not varying:
         raise ParameterError("a grid needs a table [grid] with at least one parameter that varies")
@@ -125,9 +150,12 @@ def from_tables(tables: Mapping[str, Any]) -> Grid:
         if name not in fixed and name not in varying:
             raise ParameterError(f"{name} must be given, in [fixed] or in [grid]")
     axes = {name: axis(name, value) for name, value in varying.items()}
+    for name, value in fixed.items():
+        if not isinstance(value, str):
+            _check_magnitude(name, np.array([real(name, value)]))
     listed = tables.get("epochs", [])
     if not isinstance(listed, list):
-        raise ParameterError(f"epochs must be a list of numbers of at least 0, not {listed!r}")
+        raise ParameterError(f"epochs must be a list of numbers of at least 0, not {repr(listed)}")
     epochs = np.array([nonnegative("epochs", each) for each in listed])
     grid = Grid(axes, fixed, _theory(tables), np.unique(epochs), dict(tables.get("training", {})))
     if grid.size > MOST:
@@ -161,15 +189,24 @@ def axis(name: str, value: Any) -> NDArray[Any]:
     else:
         raise ParameterError(
             f"{name} in [grid] must be a list or a range such as {{ from = 5, to = 60 }}, "
-            f"not {value!r}"
+            f"not {repr(value)}"
         )
+    _check_magnitude(name, values)
     if np.any(np.diff(values) <= 0):
-        raise ParameterError(f"{name} in [grid] must ascend, without a value twice, not {value!r}")
+        raise ParameterError(
+            f"{name} in [grid] must ascend, without a value twice, not {repr(value)}"
+        )
     if name not in INTEGERS:
         return values
-    if np.any(values != np.floor(values)):
-        raise ParameterError(f"{name} must be integers, not {values[values % 1 > 0][0]:g}")
+    require(values == np.floor(values), name, values, "integers")
+    require(np.abs(values) <= MOST_OF_ONE, name, values, f"at most {MOST_OF_ONE:,}")
     return values.astype(np.int64)
+
+
+def _check_magnitude(name: str, values: NDArray[np.float64]) -> None:
+    """Raise ParameterError for numbers so large or small that no arithmetic is left for them."""
+    good = (values == 0) | (np.abs(values) <= FARTHEST) & (np.abs(values) >= 1 / FARTHEST)
+    require(good, name, values, f"0, or between {1 / FARTHEST:g} and {FARTHEST:g} in magnitude")
 
 
 def _ranged(name: str, table: Mapping[str, Any]) -> NDArray[np.float64]:
@@ -177,9 +214,10 @@ def _ranged(name: str, table: Mapping[str, Any]) -> NDArray[np.float64]:
     if set(table) not in (*allowed, {"from", "to", "count"}):
         raise ParameterError(
             f"the range of {name} must have from and to, and step, or count and spacing, "
-            f"not {', '.join(table)}"
+            f"not {repr(list(table))}"
         )
     first, last = real(f"{name}.from", table["from"]), real(f"{name}.to", table["to"])
+    _check_magnitude(name, np.array([first, last]))
     if last <= first:
         raise ParameterError(
             f"{name}.to must be greater than {name}.from = {first:g}, not {last:g}"
@@ -196,10 +234,10 @@ def _ranged(name: str, table: Mapping[str, Any]) -> NDArray[np.float64]:
     count, spacing = table["count"], table.get("spacing", "linear")
     if isinstance(count, bool) or not isinstance(count, int) or not 2 <= count <= MOST_VALUES:
         raise ParameterError(
-            f"{name}.count must be an integer from 2 to {MOST_VALUES:,}, not {count!r}"
+            f"{name}.count must be an integer from 2 to {MOST_VALUES:,}, not {repr(count)}"
         )
     if spacing not in ("log", "linear"):
-        raise ParameterError(f'{name}.spacing must be "log" or "linear", not {spacing!r}')
+        raise ParameterError(f'{name}.spacing must be "log" or "linear", not {repr(spacing)}')
     if spacing == "log" and first <= 0:
         raise ParameterError(
             f"{name}.from must be greater than 0 to be spaced by log, not {first:g}"

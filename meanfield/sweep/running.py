@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -45,29 +45,41 @@ def described(grid: Grid) -> str:
 
 
 def fill(
-    store: Store,
+    prepare: Callable[[], Store],
     function: Callable[..., Any],
-    tasks: Iterable[tuple[Any, ...]],
     cluster: Cluster,
-) -> None:
-    """Run tasks (grid, block, missing, ...) and keep each result as it comes, with a bar."""
+    *more: Any,
+) -> Store:
+    """Compute what a store does not have yet, and keep each result as it comes, with a bar.
+
+    prepare: makes the store, once the cluster is there. function: of the grid, a block, which of
+    its points are missing, and more; returns the variables of these points.
+    """
     from tqdm import tqdm
 
-    absent, _ = store.counts()
-    with tqdm(total=store.grid.size, initial=store.grid.size - absent, disable=None) as bar:
-        for (_, block, missing, *_), found in workers.run(function, tasks, cluster):
-            store.write(block, missing, found)
-            bar.update(int(missing.sum()))
+    with workers.started(cluster) as client:
+        store = prepare()
+        tasks = ((store.grid, block, missing, *more) for block, missing in store.unfinished())
+        results = workers.run(function, tasks, cluster, client)
+        there = sum(int(done.sum()) for done, _ in store.results())
+        with tqdm(total=store.grid.size, initial=there, disable=None) as bar:
+            for (_, block, missing, *_), found in results:
+                store.write(block, missing, found)
+                bar.update(int(missing.sum()))
+    return store
 
 
 def summary(store: Store) -> str:
     """Return what came out, a line each."""
-    onset = np.asarray(store.arrays["onset_epoch"])
-    finite = onset[np.isfinite(onset)]
-    text = "no point locks on"
-    if finite.size:
-        text = f"onset from epoch {finite.min():.6g} to {finite.max():.6g}"
-    never, (_, impossible) = int(np.sum(np.isposinf(onset))), store.counts()
+    low, high, never, impossible = np.inf, -np.inf, 0, 0
+    for done, values in store.results():
+        onset = values["onset_epoch"][done] if done.any() else np.array([])
+        finite = onset[np.isfinite(onset)]
+        low, high = min(low, finite.min(initial=np.inf)), max(high, finite.max(initial=-np.inf))
+        never += int(np.sum(np.isposinf(onset)))
+        if done.any():
+            impossible += int(np.sum(values["status"][done] == stores.IMPOSSIBLE))
+    text = f"onset from epoch {low + 0:.6g} to {high:.6g}" if low <= high else "no point locks on"
     if never:
         text += f"; {never:,} never lock on"
     if impossible:

@@ -6,32 +6,30 @@ equation numbers in the attributes. A point whose status is 0 is not there yet.
 
 from __future__ import annotations
 
-import json
 import math
-import os
-import shutil
-from collections.abc import Iterator, Mapping
+import struct
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from meanfield.errors import FileError, ParameterError
-from meanfield.parameters import Parameters
+from meanfield.errors import FileError
 from meanfield.quantities import QUANTITIES
 from meanfield.sweep.grid import Grid
 
 MISSING, DONE, IMPOSSIBLE = 0, 1, 2  # the status of a point
 MEANINGS = "missing done impossible"
-INSTALL = 'pip install --editable ".[sweep]"'
-# What a coordinate is: parameters say it themselves.
-COORDINATES = {each.name: each.metadata.get("says", each.name) for each in fields(Parameters)} | {
-    "epoch": "epoch",
-    "seed": "seed",
-}
+DAMAGED = (  # what Zarr, its codecs and json say of broken bytes; Blosc even SystemError
+    ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RuntimeError, OSError,
+    EOFError, MemoryError, SystemError, struct.error, zlib.error,
+)  # fmt: skip
+CHECKSUM = "checksum"  # of a point: of its coordinates and of all its values
+PRIME = np.uint64(0x9E3779B97F4A7C15)  # odd and of mixed bits, as a multiplier that hashes
 
 
 @dataclass(frozen=True)
@@ -84,41 +82,64 @@ def block_shape(shape: tuple[int, ...], most: int) -> tuple[int, ...]:
     return tuple(reversed(sizes))
 
 
+def checksums(
+    coordinates: Sequence[NDArray[Any]], values: Mapping[str, NDArray[Any]]
+) -> NDArray[np.uint32]:
+    """Return a number for each point that changes if a coordinate or a value of it does.
+
+    coordinates: along each dimension of the points. values: by name, the points' dimensions first.
+    """
+    shape = tuple(map(len, coordinates))
+    columns = [
+        *np.meshgrid(*coordinates, indexing="ij"),
+        *(values[name] for name in sorted(values)),
+    ]
+    total = np.zeros(shape, np.uint64)
+    for column in columns:
+        bits = np.ascontiguousarray(column, np.float64).view(np.uint64).reshape(*shape, -1)
+        for each in np.moveaxis(bits, -1, 0):
+            total = (total ^ each) * PRIME
+            total ^= total >> np.uint64(29)
+    return (total >> np.uint64(32)).astype(np.uint32)
+
+
 class Store:
     """The dataset of one sweep on disk. grid: what it covers, all that it ever covered included."""
 
     def __init__(self, path: Path, grid: Grid) -> None:
-        """Open what ``prepare`` made."""
+        """Open what ``folder.prepare`` made."""
         import zarr
 
         self.path, self.grid = path, grid
-        with zarr.config.set({"array.write_empty_chunks": True}):  # so that a lost one is noticed
-            group = zarr.open_group(str(path), mode="r+")
-            self.arrays = {name: group[name] for name in group.array_keys()}
+        group = zarr.open_group(str(path), mode="r+")
+        behind = {name for name in group.array_keys() if group[name].ndim >= len(grid.axes)}
+        self.arrays = {name: group[name] for name in sorted(behind - set(grid.axes))}
         self.blocks = self.arrays["status"].chunks
 
-    def missing(self, block: Block) -> NDArray[np.bool_]:
-        """Return which points of a block are not there yet, of its shape; all, if it is damaged."""
-        everything = np.ones(block.shape, bool)
-        try:
-            missing = np.asarray(self.arrays["status"][block.region]) == MISSING
-            if not missing.all() and not self._is_whole(block):
-                return everything
-        except (OSError, RuntimeError, ValueError):  # no chunk that was written, or another since
-            return everything
-        return missing
+    def read(self, at: Sequence[Any]) -> tuple[NDArray[np.bool_], dict[str, NDArray[Any]]]:
+        """Return which points are there as they were written, and every variable of them.
 
-    def _is_whole(self, block: Block) -> bool:
-        """Whether every value of a block is there as it was written; raises if one has changed."""
-        corner = [a // size for a, size in zip(block.start, self.blocks, strict=True)]
-        for name, array in self.arrays.items():
-            if array.ndim < len(corner) or name in self.grid.axes:
-                continue
-            behind = [0] * (array.ndim - len(corner))
-            if not (self.path / name / ".".join(map(str, corner + behind))).exists():
-                return False
-            array[block.region]  # its checksum is compared
-        return True
+        at: a slice or indices along each axis. No point is there, and no variable, if a chunk of
+        them is damaged.
+        """
+        part = tuple(at)
+        coordinates = [
+            values[each] for values, each in zip(self.grid.axes.values(), part, strict=True)
+        ]
+        try:
+            values = {
+                name: np.asarray(array.oindex[part + (slice(None),) * (array.ndim - len(part))])
+                for name, array in self.arrays.items()
+            }
+        except DAMAGED:
+            return np.zeros(tuple(map(len, coordinates)), bool), {}
+        written = values.pop(CHECKSUM)
+        return (values["status"] != MISSING) & (checksums(coordinates, values) == written), values
+
+    def missing(self, block: Block) -> NDArray[np.bool_]:
+        """Return which points of a block are not there as they were written, of its shape."""
+        there, _ = self.read(block.region)
+        return ~there
 
     def every_block(self) -> Iterator[Block]:
         """Yield the blocks, each a chunk of every array."""
@@ -136,30 +157,32 @@ class Store:
             if missing.any():
                 yield block, missing
 
+    def results(self) -> Iterator[tuple[NDArray[np.bool_], dict[str, NDArray[Any]]]]:
+        """Yield what ``read`` returns of each block."""
+        for block in self.every_block():
+            yield self.read(block.region)
+
     def write(
         self, block: Block, missing: NDArray[np.bool_], found: Mapping[str, NDArray[Any]]
     ) -> None:
         """Keep what was found at the missing points of a block; the status is written last.
 
-        Raises FileError if the disk does not take it.
+        Raises FileError if the disk does not take it, or the folder is gone.
         """
-        for name in sorted(found, key="status".__eq__):
+        if not (self.path / ".zmetadata").exists():
+            raise FileError(f"{self.path} has been moved or removed: nothing is written any more")
+        values = {}
+        for name in found:
             array = self.arrays[name]
-            whole = np.empty((*block.shape, *array.shape[len(block.shape) :]), array.dtype)
-            values = whole if missing.all() else np.asarray(array[block.region])
-            values[missing] = found[name]
-            with writable(self.path):
-                array[block.region] = values
-
-    def counts(self) -> tuple[int, int]:
-        """Return how many points there are not yet, and how many cannot be."""
-        missing = impossible = 0
-        for block in self.every_block():
-            absent = self.missing(block)
-            missing += int(absent.sum())
-            if not absent.all():
-                impossible += int(np.sum(self.arrays["status"][block.region] == IMPOSSIBLE))
-        return missing, impossible
+            shape = (*block.shape, *array.shape[len(block.shape) :])
+            some = np.empty(shape, array.dtype) if missing.all() else array[block.region]
+            values[name] = np.asarray(some)
+            values[name][missing] = found[name]
+        chosen = zip(self.grid.axes.values(), block.region, strict=True)
+        values[CHECKSUM] = checksums([each[part] for each, part in chosen], values)
+        with writable(self.path):
+            for name in sorted(values, key="status".__eq__):
+                self.arrays[name][block.region] = values[name]
 
 
 @contextmanager
@@ -172,224 +195,3 @@ def writable(path: Path) -> Iterator[None]:
         raise FileError(
             f"{path} cannot be written: {why}; what is there stays, --resume goes on"
         ) from None
-
-
-def prepare(
-    path: Path,
-    grid: Grid,
-    variables: Variables,
-    *,
-    points: int,
-    extra: Mapping[str, Any] | None = None,
-    title: str,
-    resume: bool,
-    overwrite: bool,
-) -> Store:
-    """Return the store of a sweep, made anew or gone on with.
-
-    points: of a block. extra: coordinates behind the grid's, by name. resume: go on with what is
-    there, which stays; the grid may have other values on its axes, and the store then covers both.
-    Raises FileError if the path holds something else, exists and neither is said, or cannot be
-    written; ParameterError for a path that is no .zarr.
-    """
-    require_libraries()
-    if path.suffix != ".zarr":
-        raise ParameterError(f"results are a Zarr folder: name one that ends in .zarr, not {path}")
-    if resume and overwrite:
-        raise ParameterError("--resume goes on and --overwrite starts again: give one of them")
-    known = (variables, points, extra or {}, title)
-    _clean_up(path)
-    if not path.exists():
-        with writable(path):
-            _replace(path, grid, *known)
-        return Store(path, grid)
-    old = _attributes(path)
-    if overwrite:
-        with writable(path):
-            _replace(path, grid, *known)
-        return Store(path, grid)
-    if not resume:
-        raise FileError(f"{path} exists: give --resume to go on, or --overwrite")
-    if old.get("grid_hash") != grid.hash:
-        raise FileError(
-            f"{path} is a sweep of other fixed values or dimensions than this grid: name another "
-            "--out, or give --overwrite"
-        )
-    before = _axes(path, grid)
-    together = replace(
-        grid, axes={name: np.union1d(values, before[name]) for name, values in grid.axes.items()}
-    )
-    if any(len(values) > len(before[name]) for name, values in together.axes.items()):
-        with writable(path):
-            _replace(path, together, *known, keep=True)
-    return Store(path, together)
-
-
-def _aside(path: Path, end: str) -> Path:
-    """Return where a dataset stands while it is not in its place: hidden, beside it."""
-    return path.with_name(f".{path.name}.{end}")
-
-
-def _clean_up(path: Path) -> None:
-    """Take away what a killed command left beside the dataset, and put back what it took away.
-
-    Only folders that this module has marked as its own are touched.
-    """
-    unfinished, retired = _aside(path, "part"), _aside(path, "old")
-    with writable(path):
-        if _is_ours(retired) and not path.exists():  # killed between two names
-            os.replace(retired, path)
-        for leftover in (unfinished, retired):
-            if _is_ours(leftover):
-                shutil.rmtree(leftover)
-
-
-def _replace(
-    path: Path,
-    grid: Grid,
-    variables: Variables,
-    points: int,
-    extra: Mapping[str, Any],
-    title: str,
-    *,
-    keep: bool = False,
-) -> None:
-    """Put an empty dataset at the path; keep: with the points that the one there already has."""
-    unfinished, retired = _aside(path, "part"), _aside(path, "old")
-    for folder in (unfinished, retired):
-        if folder.exists():
-            raise FileError(f"{folder} is in the way and not of this project: move it")
-    _create(unfinished, grid, variables, points, extra, title)
-    if keep:
-        _keep(path, Store(unfinished, grid))
-    if path.exists():
-        os.replace(path, retired)
-    os.replace(unfinished, path)
-    if retired.exists():
-        shutil.rmtree(retired)
-
-
-def require_libraries() -> None:
-    """Raise FileError if xarray, Zarr or Dask are not installed."""
-    from importlib.util import find_spec
-
-    absent = [name for name in ("xarray", "zarr", "dask", "distributed") if not find_spec(name)]
-    if absent:
-        raise FileError(f"a sweep needs {', '.join(absent)}: {INSTALL}")
-
-
-def _create(
-    path: Path,
-    grid: Grid,
-    variables: Variables,
-    points: int,
-    extra: Mapping[str, Any],
-    title: str,
-) -> None:
-    """Write an empty dataset: coordinates, attributes, and no value yet."""
-    import dask.array
-    import numcodecs
-    import xarray
-
-    chunks = block_shape(grid.shape, points)
-    dims = tuple(grid.axes)
-
-    def empty(behind: tuple[str, ...], fill: float, dtype: Any) -> Any:
-        sizes = tuple(len(extra[name]) for name in behind)
-        return dask.array.full(
-            grid.shape + sizes, fill, dtype=dtype, chunks=chunks + sizes if sizes else chunks
-        )
-
-    arrays: dict[str, Any] = {}
-    for name, variable in variables.items():
-        attributes = {
-            "long_name": variable.says,
-            "units": variable.units,
-            "equations": variable.source,
-        }
-        arrays[name] = (dims + variable.dims, empty(variable.dims, np.nan, float), attributes)
-    flags = {"flag_values": [MISSING, DONE, IMPOSSIBLE], "flag_meanings": MEANINGS}
-    arrays["status"] = (dims, empty((), MISSING, np.int8), {"long_name": "status", **flags})
-    coordinates = {
-        name: (name, values, {"long_name": COORDINATES[name], "units": "1"})
-        for name, values in {**grid.axes, **extra}.items()
-    }
-    training = json.dumps(dict(grid.training), sort_keys=True)
-    what = {"training": training} if grid.training else {"theory": str(grid.theory)}
-    dataset = xarray.Dataset(
-        arrays,
-        coordinates,
-        {
-            "title": title,
-            "fixed": json.dumps(dict(grid.fixed), sort_keys=True),
-            **what,
-            "grid_hash": grid.hash,
-            "source": "Forner, Kuehn, Thamm, Rosenow, arXiv:2606.18164",
-        },
-    )
-    # the checksum is compared whenever a chunk is read, by xarray as well
-    encoding = {
-        name: {"chunks": tuple(c[0] for c in array.chunks), "filters": [numcodecs.CRC32()]}
-        for name, array in dataset.items()
-    }
-    dataset.to_zarr(path, compute=False, zarr_format=2, consolidated=True, encoding=encoding)
-
-
-def _attributes(path: Path) -> dict[str, Any]:
-    """Return the attributes of the dataset; FileError if there is none of this project."""
-    import zarr
-
-    foreign = FileError(f"{path} is no sweep of this project: name another --out")
-    try:
-        group = zarr.open_group(str(path), mode="r")
-        if "status" not in group or "grid_hash" not in group.attrs:
-            raise foreign
-        return dict(group.attrs)
-    except (OSError, ValueError, KeyError, TypeError):
-        raise foreign from None
-
-
-def _is_ours(path: Path) -> bool:
-    """Whether a folder is a dataset of this project."""
-    try:
-        return path.is_dir() and bool(_attributes(path))
-    except FileError:
-        return False
-
-
-def _axes(path: Path, grid: Grid) -> dict[str, NDArray[Any]]:
-    """Return the values along each axis of a dataset."""
-    import zarr
-
-    group = zarr.open_group(str(path), mode="r")
-    return {name: np.asarray(group[name]) for name in grid.axes}
-
-
-def _keep(path: Path, store: Store) -> None:
-    """Copy the points that an older sweep has, block by block of the new one."""
-    import zarr
-
-    old = zarr.open_group(str(path), mode="r")
-    places = []  # of the new values along each old axis, -1 where it has none
-    for name, values in store.grid.axes.items():
-        before = np.asarray(old[name])
-        at = np.minimum(np.searchsorted(before, values), len(before) - 1)
-        places.append(np.where(before[at] == values, at, -1))
-    for block, missing in list(store.unfinished()):
-        along: list[NDArray[Any]] = [
-            place[part] for place, part in zip(places, block.region, strict=True)
-        ]
-        if not all(np.any(place >= 0) for place in along):
-            continue
-        known = missing & np.all(np.meshgrid(*(p >= 0 for p in along), indexing="ij"), axis=0)
-        both = tuple(place[place >= 0] for place in along)
-        status = np.asarray(old["status"].oindex[both])
-        known[known] = status.ravel() != MISSING
-        kept = status != MISSING
-        names = [name for name in old.array_keys() if name in store.arrays]
-        results = [name for name in names if old[name].shape[: status.ndim] == old["status"].shape]
-        found = {}
-        for name in results:
-            behind = (slice(None),) * (old[name].ndim - len(both))
-            found[name] = np.asarray(old[name].oindex[both + behind])[kept]
-        store.write(block, known, found)

@@ -6,10 +6,13 @@ Results come back as they are done, a bounded number being under way at a time. 
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
+import shutil
+import socket
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -19,7 +22,9 @@ from meanfield.errors import FileError, ParameterError
 
 AHEAD = 4  # tasks under way for each worker, so that none waits
 DEATHS = 20  # of workers over one task, before it is held to be the cause
-PATIENCE = 60  # seconds to wait for a scheduler that does not answer
+PATIENCE = 8  # seconds to wait for a scheduler that does not answer
+LOCAL = "127.0.0.1:0"  # of what shows the state: for one machine alone, at any free port
+LEAST_MEMORY = 128 * 2**20  # bytes: a worker with NumPy and SciPy alone takes about as much
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +72,8 @@ class Cluster:
             raise ParameterError(
                 "--memory is for workers started here, not for a running scheduler"
             )
+        if self.memory is not None:
+            _check_memory(self.memory)
 
     @property
     def count(self) -> int:
@@ -76,11 +83,27 @@ class Cluster:
         return max(1, self.slurm or (os.cpu_count() or 1 if self.workers is None else self.workers))
 
 
+def _check_memory(text: str) -> None:
+    """Raise ParameterError for no size, or for one that no worker starts in."""
+    from dask.utils import parse_bytes
+
+    try:
+        size = parse_bytes(text)
+    except ValueError:
+        raise ParameterError(f"--memory must be a size such as 2GiB, not {text!r}") from None
+    if size < LEAST_MEMORY:
+        raise ParameterError(f"--memory must be at least 128MiB, what Python takes, not {text!r}")
+
+
 def run(
-    function: Callable[..., Any], tasks: Iterable[tuple[Any, ...]], cluster: Cluster
+    function: Callable[..., Any],
+    tasks: Iterable[tuple[Any, ...]],
+    cluster: Cluster,
+    client: Any = None,
 ) -> Iterator[tuple[tuple[Any, ...], Any]]:
     """Yield (task, function(*task)) as they are done, in any order; tasks are drawn as needed.
 
+    client: what ``started`` gives of the cluster; it is started here unless given.
     Raises what the function raises, and FileError if there is no cluster or it is lost.
     """
     if cluster.workers == 0:
@@ -91,7 +114,7 @@ def run(
     from distributed.scheduler import KilledWorker
 
     waiting = iter(tasks)
-    with _client(cluster) as client:
+    with nullcontext(client) if client else started(cluster) as client:
         under_way: dict[Any, tuple[Any, ...]] = {}
         deaths: dict[Any, int] = {}
 
@@ -129,25 +152,53 @@ def run(
 
 
 @contextmanager
-def _client(cluster: Cluster) -> Iterator[Any]:
-    """Give a Dask client of the cluster; what was started for it is stopped afterwards."""
+def started(cluster: Cluster) -> Iterator[Any]:
+    """Give a Dask client of the cluster, None if there is none; what was started is stopped again.
+
+    Raises FileError if there is no such cluster: no queue here, no scheduler that answers.
+    """
+    if cluster.workers == 0:
+        yield None
+        return
     import dask
     from dask.distributed import Client
 
-    patience = {"distributed.comm.timeouts.connect": f"{PATIENCE}s"}
-    with dask.config.set(patience), ExitStack() as stack:
+    with ExitStack() as stack:
         if cluster.scheduler is not None:
-            where: Any = cluster.scheduler
-        elif cluster.slurm is not None:
-            where = stack.enter_context(slurm_cluster(cluster))
-            where.scale(jobs=cluster.slurm)
+            patience = {"distributed.comm.timeouts.connect": f"{PATIENCE}s"}
+            stack.enter_context(dask.config.set(patience))
+            _knock(cluster.scheduler)
+            try:
+                client = stack.enter_context(Client(cluster.scheduler, set_as_default=False))
+            except (OSError, ValueError) as error:
+                raise FileError(f"no scheduler answers at {cluster.scheduler}: {error}") from None
         else:
-            where = stack.enter_context(_local_cluster(cluster))
-        try:
+            here = _slurm_jobs if cluster.slurm is not None else _local_cluster
+            where = stack.enter_context(here(cluster))
             client = stack.enter_context(Client(where, set_as_default=False))
-        except (OSError, ValueError) as error:
-            raise FileError(f"no scheduler answers at {cluster.scheduler}: {error}") from None
         yield client
+
+
+def _knock(address: str) -> None:
+    """Raise FileError unless a scheduler answers at an address: soon, where Dask would wait."""
+    from distributed.comm.addressing import parse_address, parse_host_port
+    from distributed.core import rpc
+    from distributed.security import Security
+
+    async def identity() -> Any:
+        known = Security().get_connection_args("client")
+        async with rpc(address, timeout=PATIENCE, connection_args=known) as there:
+            return await asyncio.wait_for(there.identity(), PATIENCE)
+
+    try:
+        scheme, rest = parse_address(address)
+        if scheme in ("tcp", "tls"):  # who is not there refuses at once
+            socket.create_connection(parse_host_port(rest), timeout=PATIENCE).close()
+        kind = asyncio.run(identity())["type"]
+    except Exception as error:  # what answers may be anything
+        kind = " ".join(str(error).split()) or "what is there does not speak as one"
+    if kind != "Scheduler":
+        raise FileError(f"no scheduler answers at {address}: {kind}")
 
 
 @contextmanager
@@ -160,7 +211,7 @@ def _local_cluster(cluster: Cluster) -> Iterator[Any]:
         threads_per_worker=1,
         memory_limit=cluster.memory or "auto",
         silence_logs=logging.CRITICAL,  # a worker that dies is no news here
-        dashboard_address="127.0.0.1:0",  # for this machine alone, at any free port
+        dashboard_address=LOCAL,
     )
     try:
         yield local
@@ -170,18 +221,61 @@ def _local_cluster(cluster: Cluster) -> Iterator[Any]:
             local.close()
 
 
-def slurm_cluster(cluster: Cluster) -> Any:
-    """Return the cluster of a SLURM queue, no job asked for yet; FileError if it cannot be."""
+@contextmanager
+def _slurm_jobs(cluster: Cluster) -> Iterator[Any]:
+    """Give a cluster of jobs that a SLURM queue has taken; they are cancelled afterwards."""
+    refusals: list[str] = []
+
+    async def submitted() -> None:
+        await jobs
+
+    for name in ("asyncio", "tornado.application"):  # they tell of a refusal in many lines
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    jobs = slurm_cluster(cluster, refusals)
+    jobs.scale(jobs=cluster.slurm)
+    jobs.sync(submitted)
     try:
-        from dask_jobqueue import SLURMCluster
+        if refusals:
+            raise FileError(f"SLURM takes no job: {refusals[0]}")
+        yield jobs
+    finally:
+        jobs.close()
+
+
+def slurm_cluster(cluster: Cluster, refusals: list[str]) -> Any:
+    """Return the cluster of a SLURM queue, no job asked for yet.
+
+    refusals: takes what sbatch says when it refuses a job.
+    """
+    if shutil.which("sbatch") is None:
+        raise FileError(
+            "--slurm needs SLURM's command sbatch, which is not here: give the command on a "
+            "machine where jobs are submitted"
+        )
+    try:
+        import dask_jobqueue as jobqueue
+        from distributed.core import Status
     except ModuleNotFoundError:
         raise FileError('--slurm needs dask-jobqueue: pip install --editable ".[slurm]"') from None
+
+    class Job(jobqueue.slurm.SLURMJob):
+        async def _submit_job(self, script: str) -> Any:
+            try:
+                return await super()._submit_job(script)
+            except RuntimeError as error:
+                told = str(error).partition("stderr:")[2] or str(error)
+                refusals.append(" ".join(told.split()))
+                self.status = Status.failed  # so that the cluster can be closed
+                raise
+
     given = {"queue": cluster.queue, "walltime": cluster.walltime, "account": cluster.account}
-    return SLURMCluster(
+    return jobqueue.SLURMCluster(
+        job_cls=Job,
         cores=1,
         processes=1,
         memory=cluster.memory or "4GiB",
         job_extra_directives=list(cluster.directives),
-        scheduler_options={"dashboard_address": "127.0.0.1:0"},
+        scheduler_options={"dashboard_address": LOCAL},
+        worker_extra_args=["--no-dashboard", "--dashboard-address", LOCAL],
         **{name: value for name, value in given.items() if value is not None},
     )

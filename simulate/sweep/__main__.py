@@ -9,14 +9,14 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from meanfield import command
-from meanfield.files import make_folder
+from meanfield.sweep import folder
 from meanfield.sweep import grid as grids
-from meanfield.sweep import store as stores
 from meanfield.sweep.running import (
     RESUME,
     add_options,
@@ -60,12 +60,21 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _sweep(options: argparse.Namespace) -> int:
-    stores.require_libraries()
+    folder.require_libraries()
     grid, cluster = grids.read(options.grid), cluster_of(options)
     how = plan(grid, options.out, options.device)
     from simulate.sweep import points  # torch is loaded once the grid is found good
 
-    make_folder(options.out)
+    out = options.out / "sweep.zarr"
+    contents = folder.Contents(
+        title="Training over a grid of parameters",
+        variables=points.VARIABLES,
+        points=1,
+        extra={"seed": np.array(how.seeds)},
+    )
+    goes_on = {"resume": options.resume, "overwrite": options.overwrite}
+    if not options.dry_run:
+        folder.check(out, grid, contents, **goes_on)
     seconds, epochs = points.estimate(grid, how)
     seeds = "1 seed each" if len(how.seeds) == 1 else f"{len(how.seeds)} seeds each"
     print(
@@ -74,18 +83,8 @@ def _sweep(options: argparse.Namespace) -> int:
     )
     if options.dry_run:
         return 0
-    store = stores.prepare(
-        options.out / "sweep.zarr",
-        grid,
-        points.VARIABLES,
-        points=1,
-        extra={"seed": np.array(how.seeds)},
-        title="Training over a grid of parameters",
-        resume=options.resume,
-        overwrite=options.overwrite,
-    )
-    tasks = ((store.grid, block, missing, how) for block, missing in store.unfinished())
-    fill(store, points.solve, tasks, cluster)
+    prepare = partial(folder.prepare, out, grid, contents, **goes_on)
+    store = fill(prepare, points.solve, cluster, how)
     print(summary(store))
     return 0
 

@@ -25,8 +25,9 @@ def a_figure(**numbers: float) -> Figure:
         with style.drawing(2, 2) as canvas:
             canvas.subplots()
         return Drawn(
-            canvas=canvas, caption="Of tiny models.", closures=("linear",), numbers=numbers
-        )
+            canvas=canvas, caption="Of tiny models.", closures=("linear",), numbers=numbers,
+            caveats=["it is late", "it is late"],
+        )  # fmt: skip
 
     return Figure(
         name="tiny", title="a title", source="nowhere", batches=lambda *, quick: {"run": TINY},
@@ -36,10 +37,11 @@ def a_figure(**numbers: float) -> Figure:
 
 def test_all_about_a_figure_stands_beside_it(tmp_path: Path) -> None:
     make([TINY], tmp_path)
-    paths = drawing.make(a_figure(half=0.5), data=tmp_path, out=tmp_path, quick=True)
+    paths = drawing.sheet(a_figure(half=0.5), data=tmp_path, quick=True).write(tmp_path)
     assert [path.name for path in paths] == ["tiny.pdf", "tiny.png", "tiny.json"]
     about = json.loads(paths[-1].read_text())
-    assert (about["caption"], about["numbers"]) == ("Of tiny models.", {"half": 0.5})
+    assert about["caption"] == "Of tiny models. Beware: it is late."
+    assert (about["caveats"], about["numbers"]) == (["it is late"], {"half": 0.5})
     run = about["runs"]["run"]
     assert (run["file"], run["seeds"], run["parameters"]["N"]) == (TINY.file, [0, 1], 4)
     assert run["training"]["train_epochs"] == 4
@@ -47,10 +49,10 @@ def test_all_about_a_figure_stands_beside_it(tmp_path: Path) -> None:
 
 def test_without_its_training_or_with_no_number_nothing_is_written(tmp_path: Path) -> None:
     with pytest.raises(FileError, match="has not been trained yet"):
-        drawing.make(a_figure(), data=tmp_path, out=tmp_path, quick=True)
+        drawing.sheet(a_figure(), data=tmp_path, quick=True)
     make([TINY], tmp_path)
     with pytest.raises(ValueError, match="not JSON compliant"):
-        drawing.make(a_figure(half=math.nan), data=tmp_path, out=tmp_path, quick=True)
+        drawing.sheet(a_figure(half=math.nan), data=tmp_path, quick=True)
     assert [path.name for path in tmp_path.iterdir()] == [TINY.file]
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from figures.__main__ import main, parser
 from figures.catalogue import FIGURES
+from figures.drawing import Drawn
+from meanfield.errors import FileError
 
 
 def test_the_list_names_every_figure(capsys: pytest.CaptureFixture[str]) -> None:
@@ -31,7 +34,11 @@ def test_folders_have_defaults() -> None:
         (["nothing"], "there is no figure 'nothing'"),
         (["--workers", "0"], "workers must be at least 1, not 0"),
         (["--workers", "many"], "must be an integer, not 'many'"),
-        (["loss", "--data", "empty"], "has not been trained yet: make it with python -m figures"),
+        (
+            ["loss", "theories", "--quick", "--data", "my runs"],
+            "make it with python -m figures loss theories --runs --quick --data 'my runs'\n",
+        ),
+        (["setup_schematic", "--out", "/dev/null/out"], "/dev/null is no folder"),
     ],
 )
 def test_what_is_wrong_is_one_sentence(
@@ -48,6 +55,21 @@ def test_what_is_wrong_is_one_sentence(
     error = capsys.readouterr().err
     assert message in error
     assert error.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_one_figure_that_is_refused_leaves_no_half_of_a_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refused(_: object) -> Drawn:
+        raise FileError("no such curve")
+
+    good, bad = FIGURES[0], replace(FIGURES[0], name="bad", draw=refused)
+    monkeypatch.setattr("figures.__main__.named", lambda names: [good, bad])
+    with pytest.raises(SystemExit, match="2"):
+        main(["--out", str(tmp_path / "out")])
+    assert "no such curve" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_figure_without_a_training_is_drawn_from_the_package(tmp_path: Path) -> None:

@@ -12,8 +12,9 @@ import pytest
 from figures.batches import batch, load
 from figures.make_runs import make
 from meanfield.errors import FileError
-from meanfield.runs.run import ARRAYS, checkpoint_of, read_run
+from meanfield.runs.run import ARRAYS, MEASURED, checkpoint_of, read_run
 from simulate.train import train
+from tests.meanfield.sweep.kills import Killer, seconds
 
 TINY = batch(seeds=2, epochs=6, every=2, N=4, T=3, n_train=32, n_test=16)
 # long enough to be caught in the middle
@@ -66,3 +67,27 @@ def test_an_error_in_a_worker_is_raised(tmp_path: Path) -> None:
     checkpoint_of(tmp_path / TINY.file).write_bytes(b"PK broken")
     with pytest.raises(FileError, match="is not a whole run file"):
         make([TINY], tmp_path, workers=1)
+
+
+@pytest.mark.slow
+def test_killed_at_any_moment_it_trains_the_same(tmp_path: Path) -> None:
+    command = ["-m", "figures", "loss", "--runs", "--quick", "--data", "data", "--out", "out"]
+    (tmp_path / "whole").mkdir()
+    within = seconds(command, tmp_path / "whole")
+    (whole,) = (tmp_path / "whole" / "data").iterdir()
+    kept, killer = read_run(whole), Killer(within)
+    for seed in range(40):
+        folder = tmp_path / str(seed)
+        folder.mkdir()
+        for _ in range(2):
+            killer.start(command, folder)
+        seconds(command, folder)
+        (path,) = (folder / "data").iterdir()
+        run = read_run(path)
+        assert path.name == whole.name
+        assert all(np.array_equal(getattr(run, name), getattr(kept, name)) for name in MEASURED)
+        assert np.array_equal(run.W_end, kept.W_end)
+        assert len(list((folder / "out").iterdir())) == 3
+        if killer.kills >= 20:
+            return
+    raise AssertionError(f"only {killer.kills} kills came in time")

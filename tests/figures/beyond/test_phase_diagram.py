@@ -74,26 +74,27 @@ def length_of_contours(axes: Axes) -> float:
     return total
 
 
-def width_of_labels(axes: Axes) -> float:
-    """Return the width of all labels of contours on a map, along their lines, in pixels."""
-    total = 0.0
-    for text in (each for each in axes.texts if each.get_text()[0] not in "+−"):
-        turned = text.get_rotation()
-        text.set_rotation(0)
-        total += text.get_window_extent().width
-        text.set_rotation(turned)
-    return total
+def scaled(axes: Axes) -> np.ndarray:
+    """Return two corners of a panel, on its scales."""
+    return np.asarray(axes.transScale.transform(np.transpose([axes.get_xlim(), axes.get_ylim()])))
 
 
-def test_contours_are_whole_but_for_their_labels(
+def test_contours_are_whole_and_every_one_has_a_label(
     drawn: Drawn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(phase_diagram, "delay_against_softmax", lambda each: LINE)
-    monkeypatch.setattr(Axes, "clabel", lambda *_args, **_options: None)
-    whole = phase_diagram.draw(map_runs()).canvas.axes
-    for axes, unlabelled in zip(drawn.canvas.axes[: len(MAPS)], whole, strict=False):
-        hidden = length_of_contours(unlabelled) - length_of_contours(axes)
-        assert 0 < hidden < 1.3 * width_of_labels(axes)
+    monkeypatch.setattr(Axes, "clabel", lambda *_args, **_options: [])
+    bare = phase_diagram.draw(map_runs()).canvas.axes
+    for axes, unlabelled in zip(drawn.canvas.axes[: len(MAPS)], bare, strict=False):
+        assert length_of_contours(axes) == pytest.approx(length_of_contours(unlabelled))
+        lines = next(each for each in axes.collections if isinstance(each, QuadContourSet))
+        parts = zip(lines.levels, lines.allsegs, strict=True)
+        words = {text.get_text() for text in axes.texts}
+        for level, lines_there in parts:  # a line in a corner is too short for a word
+            places = [axes.transScale.transform(line) for line in lines_there if len(line)]
+            spans = [np.ptp(each, axis=0) / np.ptp(scaled(axes), axis=0) for each in places]
+            if max(map(np.max, spans), default=0.0) > 0.2:
+                assert f"{level:g}" in words
 
 
 def test_labels_of_contours_keep_off_the_circles() -> None:

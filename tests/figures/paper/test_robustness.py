@@ -42,8 +42,10 @@ def test_marks_say_what_became_of_the_seeds(drawn: Drawn) -> None:
         (*full, 1.0), (*full, 0.995), *main, ("s", "white", 0.2), ("s", style.BLUE, 1.0),
     ]  # fmt: skip
     assert marks(uppers, "linear") == [(*part, 0.989), (*full, 1.0)]
-    assert marks(uppers, "lr") == [*main, ("*", style.PURPLE, 0.25), (*part, 0.6)]
-    assert marks(uppers, "n_train") == [("x", style.BLACK, 0.3), (*part, 0.4), *main]
+    # crossed where training failed: the shape, which says of what series a seed is, stays
+    diverged, lost = ("+", style.PURPLE, 0.25), ("x", style.BLACK, 0.3)
+    assert marks(uppers, "lr") == [*main, (*part, 0.25), diverged, (*part, 0.6)]
+    assert marks(uppers, "n_train") == [(*part, 0.3), lost, (*part, 0.4), *main]
     onset = predict(RUNS["N 10"].parameters, "linear").onset_epoch
     assert onset is not None
     assert [y for *_, y in marks(lowers, "N")[3:]] == pytest.approx([50 / onset, 60 / onset])

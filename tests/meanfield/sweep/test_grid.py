@@ -21,7 +21,7 @@ MISTAKES = {
     GOOD + "T = [4]\n": "T cannot be in [fixed] and in [grid] at once",
     GOOD + 'rope_spacing = ["power"]\n': "rope_spacing cannot be a dimension",
     GOOD + "K = 7\n": "must be a list or a range",
-    GOOD + "K = [7.5]\n": "K must be integers, not 7.5",
+    GOOD + "K = [7.5]\n": "line 5: K must be integers, not 7.5",
     GOOD + "K = [7, 7]\n": "must ascend",
     GOOD + "K = [7, 121]\n": "K must be at most N! = 120",
     GOOD + "d_head = [3, 4]\n": "d_head must be even",
@@ -45,7 +45,7 @@ MISTAKES = {
     GOOD + 'K = { from = "a", to = 2 }\n': "K.from must be a finite number, not 'a'",
     "epochs = [-1]\n" + GOOD: "epochs must be at least 0, not -1",
     'epochs = "late"\n' + GOOD: "epochs must be a list of numbers",
-    "colour = 1\n" + GOOD: "not 'colour'",
+    "colour = 1\n" + GOOD: "line 1: 'colour' is nothing a grid has",
     "fixed = 1\n[grid]\nN = [5]\n": "[fixed] must be a table",
 }
 

@@ -32,7 +32,7 @@ def test_what_came_out_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        (SMALL + "M = [1]\n", "'M' is no parameter"),
+        (SMALL + "M = [1]\n", "grid.toml, line 10: 'M' is no parameter"),
         (SMALL + "[training]\nseeds = '0:2'\n", "[training] is for python -m simulate.sweep"),
     ],
 )
@@ -43,6 +43,7 @@ def test_a_wrong_grid_is_one_sentence_and_code_2(
     with pytest.raises(SystemExit, match="2"):
         sweep.main([str(path), "--out", str(tmp_path / "sweep.zarr"), "--workers", "0"])
     told = capsys.readouterr().err
-    assert told.startswith(f"python -m meanfield.sweep: {words}")
+    assert told.startswith("python -m meanfield.sweep: ")
+    assert words in told
     assert told.count("\n") == 1
     assert not (tmp_path / "sweep.zarr").exists()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -50,13 +51,20 @@ class Store:
     path = Path("sweep.zarr")
 
     def __init__(self, onsets: list[float], impossible: int = 0) -> None:
-        self.arrays = {"onset_epoch": np.array(onsets)}
+        self.onsets = np.array(onsets)
         self.grid = SimpleNamespace(size=len(onsets))
         self.impossible = impossible
         self.written: list[float] = []
 
-    def counts(self) -> tuple[int, int]:
-        return 3, self.impossible
+    def results(self) -> Any:
+        status = np.ones(len(self.onsets), int)
+        status[: self.impossible] = 2
+        yield np.ones(len(status), bool), {"onset_epoch": self.onsets, "status": status}
+        yield np.zeros(2, bool), {}  # of a block that is damaged
+
+    def unfinished(self) -> Any:
+        for value in (1.0, 2.0, 3.0):
+            yield value, np.ones(1, bool)
 
     def write(self, block: Block, missing: object, found: float) -> None:
         self.written.append(found)
@@ -76,8 +84,11 @@ def test_what_came_out(onsets: list[float], impossible: int, said: str) -> None:
 
 
 def test_every_result_is_kept_as_it_comes() -> None:
-    store, missing = Store([1.0] * 3), np.ones(1, bool)
-    tasks = [(value, Block((0,), (1,)), missing) for value in (1.0, 2.0, 3.0)]
-    cluster = running.Cluster(workers=0)
-    running.fill(store, lambda value, *_: 10 * value, tasks, cluster)  # type: ignore[arg-type]
+    store, cluster = Store([1.0] * 3), running.Cluster(workers=0)
+
+    def solve(grid: Any, block: Any, missing: Any, more: float) -> float:
+        assert grid is store.grid
+        return more * float(block)
+
+    assert running.fill(lambda: store, solve, cluster, 10.0) is store  # type: ignore
     assert store.written == [10.0, 20.0, 30.0]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -22,6 +23,8 @@ from meanfield.errors import FileError, ParameterError
 from meanfield.sweep import __main__ as sweep
 from meanfield.sweep import workers
 from meanfield.sweep.workers import Cluster
+from tests.meanfield.sweep.listening import listening
+from tests.meanfield.sweep.small_grid import SMALL, swept, written
 
 xarray = pytest.importorskip("xarray")
 pytest.importorskip("distributed")
@@ -34,31 +37,34 @@ ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
 }
+SHORT = f'theory = "linear+fluctuations"\n{SMALL}'
 LONG = """
 closure = "spectral"
 epochs = [60, 120]
 [grid]
-N = { from = 4, to = 8 }
-T = { from = 3, to = 6 }
+N = { from = 4, to = 7 }
+T = { from = 3, to = 5 }
 lr = [1.0, 2.0]
 """
 
 
 @pytest.fixture(scope="module")
 def serial(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """The dataset computed one point after the other in one process."""
-    folder = tmp_path_factory.mktemp("serial")
-    (folder / "grid.toml").write_text(LONG, encoding="utf-8")
-    command(folder, "--workers", "0")
-    return xarray.open_zarr(folder / "sweep.zarr").load()
+    """The dataset of SHORT computed one point after the other in this process."""
+    return swept(tmp_path_factory.mktemp("serial"), text=SHORT)
 
 
-def command(folder: Path, *options: str) -> None:
-    """Run the sweep of LONG as its users do."""
-    (folder / "grid.toml").write_text(LONG, encoding="utf-8")
-    done = started(folder, *options)
-    _, said = done.communicate(timeout=240)
+def command(folder: Path, *options: str, mark: str = "") -> set[str]:
+    """Run the sweep of SHORT as its users do; return where it and its workers listen.
+
+    mark: a process with this in its command line is one of its workers.
+    """
+    (folder / "grid.toml").write_text(SHORT, encoding="utf-8")
+    with listening(mark) as found:
+        done = started(folder, *options)
+        _, said = done.communicate(timeout=240)
     assert done.returncode == 0, said
+    return found
 
 
 def started(folder: Path, *options: str) -> subprocess.Popen[str]:
@@ -117,7 +123,7 @@ def finished(folder: Path) -> int:
         return 0
 
 
-def test_killed_and_starved_workers_cost_nothing(serial: Any, tmp_path: Path) -> None:
+def test_killed_and_starved_workers_cost_nothing(tmp_path: Path) -> None:
     (tmp_path / "grid.toml").write_text(LONG, encoding="utf-8")
     with scheduler(tmp_path) as address:
 
@@ -125,30 +131,38 @@ def test_killed_and_starved_workers_cost_nothing(serial: Any, tmp_path: Path) ->
             return dask("worker", address, "--nthreads", "1", "--memory-limit", memory, **log)
 
         log = tmp_path / "starved.log"
-        starved = worker("60MiB", log=log)  # Python with NumPy and SciPy alone needs more
+        starved = [worker("60MiB", log=log)]  # Python with NumPy and SciPy alone needs more
+
+        def starvations() -> int:
+            return log.read_text(encoding="utf-8").count("exceeded 95% memory budget")
+
         alive = [worker("2GiB")]
         killed = 0
         running = started(tmp_path, "--scheduler", address)
         try:
-            for goal in (1, 16):  # each time the worker that works is killed for good
+            for goal in (1, 8):  # each time the worker that works is killed for good
                 until(lambda goal=goal: finished(tmp_path) >= goal)
                 assert running.poll() is None
                 kill(alive.pop())
                 killed += 1
                 alive.append(worker("2GiB"))
+                if starved:
+                    until(lambda: starvations() > 1)
+                    kill(starved.pop())  # seen often enough, and it starts again without end
             _, said = running.communicate(timeout=240)
             assert running.returncode == 0, said
         finally:
             running.kill()
-            for process in (*alive, starved):
+            for process in (*alive, *starved):
                 kill(process)
-    assert killed == 2
-    assert log.read_text(encoding="utf-8").count("exceeded 95% memory budget") > 1
-    assert xarray.open_zarr(tmp_path / "sweep.zarr").load().identical(serial)
+    assert (killed, starved) == (2, [])
+    whole = swept(tmp_path, text=LONG, out="serial.zarr")
+    assert xarray.open_zarr(tmp_path / "sweep.zarr").load().identical(whole)
 
 
 def test_a_local_cluster_gives_the_serial_numbers(serial: Any, tmp_path: Path) -> None:
-    command(tmp_path, "--workers", "2")
+    # scheduler, dashboard, nannies and workers: nobody else on the network reaches them
+    assert command(tmp_path, "--workers", "2") == {"127.0.0.1"}
     assert xarray.open_zarr(tmp_path / "sweep.zarr").load().identical(serial)
 
 
@@ -170,12 +184,35 @@ def test_jobs_of_a_queue_give_the_serial_numbers(
         path.chmod(path.stat().st_mode | stat.S_IXUSR)
     monkeypatch.setitem(ENVIRONMENT, "PATH", f"{tools}:{os.environ['PATH']}")
     monkeypatch.setitem(ENVIRONMENT, "DASK_JOBQUEUE__SLURM__INTERFACE", "lo")
-    command(tmp_path, "--slurm", "1", "--queue", "long", "--walltime", "02:00:00",
-            "--memory", "2GiB", "--directive=--gres=gpu:1")  # fmt: skip
+    heard = command(
+        tmp_path, "--slurm", "1", "--queue", "long", "--walltime", "02:00:00", "--memory", "2GiB",
+        "--directive=--gres=gpu:1", mark="SLURMCluster",
+    )  # fmt: skip
+    assert heard == {"127.0.0.1"}  # the interface that they were given, and nothing else
     assert xarray.open_zarr(tmp_path / "sweep.zarr").load().identical(serial)
     script = log.read_text(encoding="utf-8")
     for line in ("-p long", "-t 02:00:00", "--mem=2G", "--gres=gpu:1"):
         assert f"#SBATCH {line}" in script
+    assert "--no-dashboard --dashboard-address 127.0.0.1:0" in script
+
+
+def test_without_a_queue_or_when_it_refuses_nothing_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("dask_jobqueue")
+    tools, out = tmp_path / "tools", tmp_path / "sweep.zarr"
+    tools.mkdir()
+    arguments = [str(written(tmp_path)), "--out", str(out), "--slurm", "2"]
+    monkeypatch.setenv("PATH", f"{tools}:/usr/bin:/bin")
+    for said in ("needs SLURM's command sbatch, which is not here", "takes no job: no such queue"):
+        with pytest.raises(SystemExit, match="2"):
+            sweep.main(arguments)
+        assert said in capsys.readouterr().err
+        assert {each.name for each in tmp_path.iterdir()} == {"tools", "grid.toml"}
+        (tools / "sbatch").write_text(
+            "#!/bin/sh\necho no such queue >&2; exit 1\n", encoding="utf-8"
+        )
+        (tools / "sbatch").chmod(0o755)
 
 
 def _fails(value: int) -> int:
@@ -187,13 +224,10 @@ def test_what_a_task_raises_is_raised_here() -> None:
         list(workers.run(_fails, [(3,)], Cluster(workers=0)))
 
 
-@pytest.mark.parametrize("patience", [3, 2])
 def test_a_task_whose_workers_die_is_tried_again_and_given_up_at_last(
-    patience: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import dask
-
-    monkeypatch.setattr(workers, "DEATHS", patience)
 
     def dies_twice(folder: str) -> int:
         import os
@@ -204,16 +238,20 @@ def test_a_task_whose_workers_die_is_tried_again_and_given_up_at_last(
             os._exit(1)
         return 7
 
-    def answers() -> list[Any]:
-        return [answer for _, answer in
-                workers.run(dies_twice, [(str(tmp_path),)], Cluster(workers=1))]  # fmt: skip
+    one = Cluster(workers=1)
 
-    with dask.config.set({"distributed.scheduler.allowed-failures": 1}):
-        if patience == 3:  # the scheduler gives up after two deaths, and is asked to try again
-            assert answers() == [7]
-        else:
-            with pytest.raises(FileError, match="workers died 2 times over one task: give them"):
-                answers()
+    def answers(name: str, patience: int) -> list[Any]:
+        monkeypatch.setattr(workers, "DEATHS", patience)
+        (tmp_path / name).mkdir()
+        tasks = [(str(tmp_path / name),)]
+        return [answer for _, answer in workers.run(dies_twice, tasks, one, client)]
+
+    failures = dask.config.set({"distributed.scheduler.allowed-failures": 1})
+    with failures, workers.started(one) as client:
+        # the scheduler gives up after two deaths, and is asked to try again
+        assert answers("patient", 3) == [7]
+        with pytest.raises(FileError, match="workers died 2 times over one task: give them"):
+            answers("impatient", 2)
 
 
 def test_what_goes_wrong_when_a_cluster_is_stopped_hides_no_message(
@@ -238,6 +276,8 @@ def test_contradictions_are_told() -> None:
         ({"workers": -1}, "--workers must be at least 0, not -1"),
         ({"queue": "gpu"}, "--queue needs --slurm"),
         ({"scheduler": "tcp://a:1", "memory": "1GiB"}, "--memory is for workers started here"),
+        ({"memory": "lots"}, "--memory must be a size such as 2GiB, not 'lots'"),
+        ({"memory": "1MiB"}, "--memory must be at least 128MiB, what Python takes, not '1MiB'"),
     ):
         with pytest.raises(ParameterError, match=told):
             Cluster(**given)  # type: ignore[arg-type]
@@ -246,11 +286,13 @@ def test_contradictions_are_told() -> None:
 def test_a_scheduler_that_does_not_answer_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(workers, "PATIENCE", 1)
-    with pytest.raises(FileError, match=r"no scheduler answers at tcp://127\.0\.0\.1:9"):
-        list(workers.run(_fails, [(3,)], Cluster(scheduler="tcp://127.0.0.1:9")))
     (tmp_path / "grid.toml").write_text(LONG, encoding="utf-8")
-    with pytest.raises(SystemExit, match="2"):
-        sweep.main([str(tmp_path / "grid.toml"), "--out", str(tmp_path / "a.zarr"),
-                    "--scheduler", "nonsense://"])  # fmt: skip
-    assert "no scheduler answers" in capsys.readouterr().err
+    monkeypatch.setattr(workers, "PATIENCE", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # takes connections, never speaks
+        port = silent.getsockname()[1]
+        for address in ("tcp://127.0.0.1:9", f"tcp://127.0.0.1:{port}", "nonsense://", "nonsense"):
+            with pytest.raises(SystemExit, match="2"):
+                sweep.main([str(tmp_path / "grid.toml"), "--out", str(tmp_path / "a.zarr"),
+                            "--scheduler", address])  # fmt: skip
+            assert f"no scheduler answers at {address}" in capsys.readouterr().err
+    assert [each.name for each in tmp_path.iterdir()] == ["grid.toml"]

@@ -19,6 +19,8 @@ from meanfield.runs.run import CHECKPOINT, read_run
 from simulate.settings import Experiment
 from simulate.sweep import __main__ as sweep
 from simulate.train import train
+from tests.meanfield.sweep.kills import Killer, seconds
+from tests.meanfield.sweep.listening import listening
 
 xarray = pytest.importorskip("xarray")
 
@@ -70,7 +72,7 @@ def test_a_killed_sweep_goes_on_from_its_checkpoints(tmp_path: Path) -> None:
     command = [sys.executable, "-W", "error", "-m", "simulate.sweep", *written(killed, text)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     running = subprocess.Popen(
-        [*command, "--workers", "0"], env=environment, stdout=subprocess.DEVNULL
+        [*command, "--workers", "0"], env=environment, stdout=subprocess.DEVNULL, text=True
     )
     end = time.monotonic() + 60
     while len(list(killed.glob("runs/*.npz"))) < 2 and time.monotonic() < end:
@@ -83,7 +85,9 @@ def test_a_killed_sweep_goes_on_from_its_checkpoints(tmp_path: Path) -> None:
     assert sweep.main([*written(killed, text), "--workers", "0", "--resume"]) == 0
     for path, at in there.items():
         assert path.stat().st_mtime_ns == at
-    assert sweep.main([*written(whole, text), "--workers", "2"]) == 0
+    with listening() as found:
+        assert sweep.main([*written(whole, text), "--workers", "2"]) == 0
+    assert found == {"127.0.0.1"}  # nobody else on the network reaches it
     assert dataset(killed).identical(dataset(whole))
 
 
@@ -203,3 +207,27 @@ def test_the_device_reaches_every_training(
     with pytest.raises(SystemExit, match="2"):
         sweep.main([*written(tmp_path), "--device", "tpu"])
     assert 'device must be "auto", "cpu" or "cuda", not \'tpu\'' in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_killed_at_any_moment_the_sweep_ends_the_same(tmp_path: Path) -> None:
+    text = SMALL.replace("train_epochs = 40", "train_epochs = 300\neval_every = 5")
+    (tmp_path / "whole").mkdir()
+    written(tmp_path / "whole", text)
+    command = ["-m", "simulate.sweep", "grid.toml", "--out", "runs", "--workers", "0"]
+    within = seconds(command, tmp_path / "whole")
+    whole = dataset(tmp_path / "whole")
+    names = {each.name for each in (tmp_path / "whole" / "runs").iterdir()}
+    killer = Killer(within)
+    for seed in range(40):
+        folder = tmp_path / str(seed)
+        folder.mkdir()
+        written(folder, text)
+        for _ in range(2):
+            killer.start([*command, "--resume"], folder)
+        seconds([*command, "--resume"], folder)
+        assert dataset(folder).identical(whole), seed
+        assert {each.name for each in (folder / "runs").iterdir()} == names
+        if killer.kills >= 20:
+            return
+    raise AssertionError(f"only {killer.kills} kills came in time")
