@@ -28,7 +28,7 @@ from derivations.paper.dynamics import (
     total_in_internal_time,
 )
 from derivations.paper.loss import error_signal
-from derivations.symbols import C, Delta, G, K, N, R, T, eta, g, t
+from derivations.symbols import Delta, G, K, N, R, T, eta, g, t
 
 e = sp.Symbol("e", positive=True)
 e_s, G_s = sp.symbols("e_s G_s", real=True)
@@ -141,7 +141,13 @@ def total_ahead_growth(
     "X7i",
     "Lag of gradient steps",
     status=BEYOND,
-    follows_from=(logit_growth_in_steps, retrieval_in_internal_time, margin_by_gap, error_signal),
+    follows_from=(
+        logit_growth_in_steps,
+        gap_in_internal_time,
+        retrieval_in_internal_time,
+        margin_by_gap,
+        error_signal,
+    ),
     note="1/2 at the start: there R does not move in the first step, its drive being 0.",
 )
 def lag_growth(
@@ -189,7 +195,7 @@ def at_one_half(logits: list[float], values: list[float]) -> float:
 
 
 def onset_of_steps(width: float) -> float:
-    """Return the time of R = 1/2 in steps of one weight w, R = w^2: it drives U, which drives it."""
+    """Return the time of R = 1/2 in steps of one weight w with R = w^2, which U drives."""
     pace = 1 / (SIZES[N] * SIZES[K])
     weight, gap, total = 1 / math.sqrt(SIZES[T]), 0.0, 0.0
     logits, times = [], []

@@ -1,4 +1,4 @@
-"""Early overlaps, the rise of R (78)-(81), the lag of steps (X7), the onset at a small margin (X9)."""
+"""Early overlaps, the rise of R (78)-(81), the lag of steps (X7) and the law of the onset (X9)."""
 
 from __future__ import annotations
 
