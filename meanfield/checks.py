@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from meanfield.errors import ParameterError
 
 MOST = 10**9  # of every count that has no bound of its own
+LARGEST_MEMORY = 2**30  # bytes
+SHOWN = 60  # characters of a value in a message
 
 
 def option(default: Any, says: str, **metadata: Any) -> Any:
@@ -67,28 +69,28 @@ def numbers(name: str, value: Any) -> NDArray[np.float64]:
     except ValueError:  # lists of different lengths
         array = np.array(None)
     if array.dtype.kind not in "iuf":
-        raise ParameterError(f"{name} must be a number or numbers, not {value!r}")
+        raise ParameterError(f"{name} must be a number or numbers, not {shortened(value)}")
     return array.astype(float)
 
 
 def real(name: str, value: Any) -> float:
     """Return value as a finite float, or raise ParameterError."""
     if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):
-        raise ParameterError(f"{name} must be a finite number, not {value!r}")
+        raise ParameterError(f"{name} must be a finite number, not {shortened(value)}")
     return float(value)
 
 
 def positive(name: str, value: Any) -> float:
     """Return value as a float above 0, or raise ParameterError."""
     if real(name, value) <= 0:
-        raise ParameterError(f"{name} must be greater than 0, not {value!r}")
+        raise ParameterError(f"{name} must be greater than 0, not {shortened(value)}")
     return float(value)
 
 
 def nonnegative(name: str, value: Any) -> float:
     """Return value as a float of at least 0, or raise ParameterError."""
     if real(name, value) < 0:
-        raise ParameterError(f"{name} must be at least 0, not {value!r}")
+        raise ParameterError(f"{name} must be at least 0, not {shortened(value)}")
     return float(value)
 
 
@@ -99,16 +101,32 @@ def integer(name: str, value: Any, least: int, most: int = MOST) -> int:
     except TypeError:
         number = None
     if number is None or isinstance(value, bool):
-        raise ParameterError(f"{name} must be an integer, not {value!r}")
+        raise ParameterError(f"{name} must be an integer, not {shortened(value)}")
     if not least <= number <= most:
         raise ParameterError(f"{name} must be between {least} and {most}, not {number}")
     return number
 
 
+def shortened(value: Any) -> str:
+    """Return a value as it is written, for a message: a long one by its beginning."""
+    text = " ".join(repr(value).split())
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
+
+
+def fits(name: str, count: int, bytes_each: int, most: int = LARGEST_MEMORY) -> int:
+    """Return count, of things of so many bytes each; ParameterError if they would take too much."""
+    if count * bytes_each > most:
+        raise ParameterError(
+            f"{name} = {count} would take {count * bytes_each / 2**30:,.3g} GiB of memory; at most "
+            f"{most // bytes_each} are allowed"
+        )
+    return count
+
+
 def boolean(name: str, value: Any) -> bool:
     """Return value, True or False, or raise ParameterError."""
     if not isinstance(value, bool):
-        raise ParameterError(f"{name} must be True or False, not {value!r}")
+        raise ParameterError(f"{name} must be True or False, not {shortened(value)}")
     return value
 
 
@@ -117,5 +135,5 @@ def one_of(name: str, value: Any, allowed: Sequence[str]) -> str:
     if value not in allowed:
         *most, last = (f'"{each}"' for each in allowed)
         listed = f"{', '.join(most)} or {last}" if most else last
-        raise ParameterError(f"{name} must be {listed}, not {value!r}")
+        raise ParameterError(f"{name} must be {listed}, not {shortened(value)}")
     return str(value)

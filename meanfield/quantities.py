@@ -89,6 +89,10 @@ QUANTITIES: dict[str, Quantity] = {
     "onset_epoch": Quantity(
         says="epoch at which R = 1/2 (never: inf)", unit="epoch", equations="(15)", head="onset"
     ),
+    "relative_delay": Quantity(
+        says="how much later the onset is than that of the softmax attention (0.1: 10 %)",
+        equations="(15), (X5)",
+    ),
     "rollout_half_epoch": Quantity(
         says="epoch at which the rollout accuracy is 1/2", unit="epoch", head="rollout 1/2"
     ),

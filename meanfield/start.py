@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meanfield import generated
-from meanfield.checks import numbers, option, real
+from meanfield.checks import numbers, option, real, shortened
 from meanfield.errors import ParameterError
 from meanfield.parameters import Parameters
 
@@ -100,7 +100,7 @@ def _vector(name: str, value: Any, parameters: Parameters) -> NDArray[np.float64
     vector = numbers(name, value)
     if vector.shape != (parameters.d_head,) or not np.all(np.isfinite(vector)):
         raise ParameterError(
-            f"{name} must be d_head = {parameters.d_head} finite numbers, not {value!r}"
+            f"{name} must be d_head = {parameters.d_head} finite numbers, not {shortened(value)}"
         )
     return vector
 

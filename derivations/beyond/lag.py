@@ -198,7 +198,8 @@ def onset_of_steps(width: float) -> float:
     """Return the time of R = 1/2 in steps of one weight w with R = w^2, which U drives."""
     pace = 1 / (SIZES[N] * SIZES[K])
     weight, gap, total = 1 / math.sqrt(SIZES[T]), 0.0, 0.0
-    logits, times = [], []
+    logits: list[float] = []
+    times: list[float] = []
     while len(logits) < 4 or logits[-2] < 0:
         R_now = weight**2
         logits.append(math.log(R_now / (1 - R_now)))
@@ -240,7 +241,8 @@ def lag_by_slopes(slopes: Callable[..., list[float]], ds: float) -> float:
 
     blind = error_and_slopes(1 / SIZES[T], 0.0, 0.0)[0]
     state = [1 / SIZES[T], 0.0, 0.0, 0.0, pace * blind / 2, 0.5]
-    logits, lags = [], []
+    logits: list[float] = []
+    lags: list[float] = []
     while len(logits) < 4 or logits[-2] < 0:
         logits.append(math.log(state[0] / (1 - state[0])))
         lags.append(state[-1])

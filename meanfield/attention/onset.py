@@ -206,7 +206,7 @@ def _onset(
     dU = by_x / U
     Vs = panels.at_edges(dU / R, half)
     V = panels.between_edges(dU / R, half, Vs)
-    margin = generated.margin_by_gap(R, U, V, 0.0, N, K)
+    margin = np.asarray(generated.margin_by_gap(R, U, V, 0.0, N, K))
     log_dt = generated.log_time_slope(logit_R, margin, N, K) + np.log(dU)
     largest = np.max(log_dt, axis=(1, 2))
     t = panels.at_edges(np.exp(log_dt - largest[:, None, None]), half)[:, -1]
@@ -219,15 +219,18 @@ def _lag(
 ) -> Array:
     """Return by how many epochs steps come later (X7g)-(X7i), (rows,); inf beyond float64."""
 
-    def running(slope: Array) -> Array:
+    def running(slope: Any) -> Array:
         return panels.between_edges(slope, half, panels.at_edges(slope, half))
 
     with np.errstate(over="ignore", invalid="ignore", divide="ignore", under="ignore"):
         pace = generated.error_signal(margin, N) / generated.error_signal(0.0, N)  # 1 at the start
-        log_e, log_G, dR = (
-            panels.slopes(each, half) for each in (np.log(pace), np.log(G), R)
-        )
+        log_e, log_G, dR = (panels.slopes(each, half) for each in (np.log(pace), np.log(G), R))
         D = running(generated.excess_slope(R, U, pace, dR, log_e, log_G))
         v = 0.5 + running(generated.total_ahead_slope(U, pace, D, log_G, dV))
-        slope = generated.lag_slope(R, U, margin, pace, D, v, log_e, log_G, dV, N, K)
-        return np.asarray(0.5 + panels.at_edges(slope, half)[:, -1])
+        return (
+            0.5
+            + panels.at_edges(
+                np.asarray(generated.lag_slope(R, U, margin, pace, D, v, log_e, log_G, dV, N, K)),
+                half,
+            )[:, -1]
+        )

@@ -202,8 +202,11 @@ def test_the_default_theory_is_that_of_a_typical_seed_with_fluctuations() -> Non
         ({"epochs": [0]}, "epochs must be greater than 0, not 0.0"),
         ({"epochs": math.nan}, "epochs must be a finite number, not nan"),
         ({"epochs": 1e101}, "the training time lr * epochs must be above 0 and at most 1e+100"),
-        ({"points": 1}, "points must be between 2 and 10000000, not 1"),
-        ({"points": 10**7 + 1}, "points must be between 2 and 10000000, not 10000001"),
+        ({"points": 1}, "points must be between 2 and 1000000000, not 1"),
+        (
+            {"points": 10**7 + 1},
+            "points = 10000001 would take 9.31 GiB of memory; at most 1073741 are allowed",
+        ),
         ({"points": 2.0}, "points must be an integer, not 2.0"),
         ({"start": Start(R=0.0)}, "R must lie strictly between 0 and 1, not 0.0"),
         ({"start": Start(Q=math.inf)}, "Q must be a finite number, not inf"),
