@@ -84,6 +84,14 @@ class Batch:
         return np.zeros(self.onset_epoch.shape) if judgement is None else judgement.relative_delay
 
     @property
+    def relative_lag(self) -> Array:
+        """How much later gradient steps come to the onset than the flow; nan without a closure."""
+        judgement = self.judgement
+        if judgement is None:
+            return np.full(self.onset_epoch.shape, np.nan)
+        return judgement.relative_lag
+
+    @property
     def reasons(self) -> Masks:
         """Where not to trust it, by why; ``caveats`` says each in words."""
         known = {} if self.judgement is None else self.judgement.reasons
@@ -116,6 +124,7 @@ class Batch:
         variables: dict[str, Any] = {
             "onset_epoch": (dims, self.onset_epoch, QUANTITIES["onset_epoch"].attributes),
             "relative_delay": (dims, self.relative_delay, QUANTITIES["relative_delay"].attributes),
+            "relative_lag": (dims, self.relative_lag, QUANTITIES["relative_lag"].attributes),
             "trusted": (dims, self.trusted, {"long_name": "no reason not to trust the onset"}),
         }
         words = {**REASONS, "never": NEVER}

@@ -243,15 +243,15 @@ def _coarse(grounds: Grounds) -> str:
     lag = lag_of_steps(theory, p, grounds.start, onset_epoch=onset)
     if lag is None or not lag > TOLERANCE * onset:
         return ""
-    share = f"{lag:.2g} epochs at the onset, {lag / onset:.0%} of it"
+    share = f"{lag:.2g} epochs at the onset or {lag / onset:.0%} of it"
     if theory.steps:
         return (
             f"with the onset at epoch {onset:.4g} the steps are too coarse for a correction of "
             f"first order in the learning rate, which is {share}"
         )
     return (
-        f"with the onset at epoch {onset:.4g} the steps are coarse: training lags gradient flow by "
-        f"about {share}, whatever the learning rate"
+        f"with the onset at epoch {onset:.4g} steps are coarse: training lags gradient flow by "
+        f"{share}, to first order in the learning rate"
     )
 
 

@@ -219,7 +219,8 @@ def prepare(
     together = replace(
         grid, axes={name: np.union1d(values, before[name]) for name, values in grid.axes.items()}
     )
-    if any(len(values) > len(before[name]) for name, values in together.axes.items()):
+    larger = any(len(values) > len(before[name]) for name, values in together.axes.items())
+    if larger or not set(variables) <= _arrays(path):  # an older sweep knew fewer: nan there
         with writable(path):
             _replace(path, together, *known, keep=True)
     return Store(path, together)
@@ -363,6 +364,13 @@ def _axes(path: Path, grid: Grid) -> dict[str, NDArray[Any]]:
 
     group = zarr.open_group(str(path), mode="r")
     return {name: np.asarray(group[name]) for name in grid.axes}
+
+
+def _arrays(path: Path) -> set[str]:
+    """Return the names of the arrays of a dataset."""
+    import zarr
+
+    return set(zarr.open_group(str(path), mode="r").array_keys())
 
 
 def _keep(path: Path, store: Store) -> None:

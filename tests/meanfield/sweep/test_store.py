@@ -91,6 +91,21 @@ def test_more_values_on_an_axis_keep_what_is_there(
     xarray.testing.assert_allclose(data, anew, rtol=1e-12)
 
 
+def test_a_sweep_that_knew_fewer_variables_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as older:
+        older.setattr(points, "JUDGED", ())
+        before = swept(tmp_path)
+    assert "trusted" not in before
+    more = SMALL.replace("T = [3, 5]", "T = [2, 3, 5]")
+    for text in (SMALL, more):
+        data = swept(tmp_path, "--resume", text=text)
+        assert data.onset_epoch.sel(T=[3, 5]).identical(before.onset_epoch)
+        assert np.all(np.isnan(data.trusted.sel(T=[3, 5])))  # not judged then
+    assert np.all(np.isfinite(data.trusted.sel(T=2)))
+
+
 @pytest.mark.parametrize("killed_at", [1, 2])
 def test_killed_while_more_values_come_in_nothing_is_lost(
     killed_at: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
