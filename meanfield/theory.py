@@ -15,7 +15,7 @@ from meanfield import generated
 from meanfield.attention import closures
 from meanfield.attention.closures import ClosedAttention, Closure
 from meanfield.attention.softmax import SoftmaxAttention
-from meanfield.checks import boolean, nonnegative, one_of, option
+from meanfield.checks import boolean, nonnegative, one_of, option, shortened
 from meanfield.dynamics import Attention, Descent, Loss, Model
 from meanfield.errors import ParameterError
 from meanfield.logic.family import Family
@@ -202,7 +202,7 @@ class Theory:
             if not hasattr(self.attention, "free_symbols"):
                 raise ParameterError(
                     "the attention of a theory must be a name or a SymPy expression G(R, ...), not "
-                    f"{self.attention!r}"
+                    f"{shortened(self.attention)}"
                 )
             own = OwnClosure(str(self.attention), self.attention)
             object.__setattr__(self, "attention", own)

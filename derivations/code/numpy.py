@@ -25,7 +25,7 @@ FROM_NUMPY = (
 )  # fmt: skip
 OTHER_NAMES = {
     "Abs": "abs", "Max": "maximum", "Min": "minimum", "Heaviside": "heaviside", "asin": "arcsin",
-    "acos": "arccos", "atan": "arctan",
+    "acos": "arccos", "atan": "arctan", "floor_step": "floor",
 }  # fmt: skip
 
 HEADER = '''"""The theory as numbers. Written by ``python -m derivations.generate``: do not edit.

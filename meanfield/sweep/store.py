@@ -220,7 +220,7 @@ def prepare(
         grid, axes={name: np.union1d(values, before[name]) for name, values in grid.axes.items()}
     )
     larger = any(len(values) > len(before[name]) for name, values in together.axes.items())
-    if larger or not set(variables) <= _arrays(path):  # an older sweep knew fewer: nan there
+    if larger or not set(variables) <= _arrays(path):  # an older sweep knew fewer
         with writable(path):
             _replace(path, together, *known, keep=True)
     return Store(path, together)
