@@ -80,6 +80,15 @@ def real(name: str, value: Any) -> float:
     return float(value)
 
 
+def within(name: str, value: Any, largest: float) -> float:
+    """Return value as a float that is not larger than this either way, or raise ParameterError."""
+    if abs(real(name, value)) > largest:
+        raise ParameterError(
+            f"{name} must lie between {-largest:g} and {largest:g}, not {shortened(value)}"
+        )
+    return float(value)
+
+
 def positive(name: str, value: Any) -> float:
     """Return value as a float above 0, or raise ParameterError."""
     if real(name, value) <= 0:

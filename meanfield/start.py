@@ -10,9 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from meanfield import generated
-from meanfield.checks import numbers, option, real, shortened
+from meanfield.checks import numbers, option, real, shortened, within
 from meanfield.errors import ParameterError
 from meanfield.parameters import Parameters
+
+LARGEST = 1e6  # of Q, S and C: far beyond any training, and all of it stays in float64
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -52,7 +54,7 @@ class Start:
 
         q, k and permutations stay None if they are not given. Raises ParameterError.
         """
-        p, C = parameters, 0.0 if self.C is None else real("C", self.C)
+        p, C = parameters, 0.0 if self.C is None else within("C", self.C, LARGEST)
         nominal = float(generated.nominal_overlap(C, p.N))
         R = float(generated.nominal_retrieval(p.T)) if self.R is None else real("R", self.R)
         if not 0 < R < 1:
@@ -66,8 +68,8 @@ class Start:
         return replace(
             self,
             R=R,
-            Q=nominal if self.Q is None else real("Q", self.Q),
-            S=nominal if self.S is None else real("S", self.S),
+            Q=nominal if self.Q is None else within("Q", self.Q, LARGEST),
+            S=nominal if self.S is None else within("S", self.S, LARGEST),
             C=C,
             q=None if self.q is None else _vector("q", self.q, p),
             k=None if self.k is None else _vector("k", self.k, p),

@@ -111,7 +111,7 @@ def next_token_error(margin: Any, sigma_c: Any, sigma_o: Any, N: Any) -> Array:
         error[wide] = _over_others(
             margin[wide] / sigma_c[wide], sigma_o[wide] / sigma_c[wide], N[wide]
         )
-    return error
+    return np.minimum(error, 1.0)  # a sum of weights is 1 but for its rounding
 
 
 def _over_right(x: Array, ratio: Array, N: Array) -> Array:

@@ -22,6 +22,7 @@ from meanfield.parameters import SPACINGS, Parameters, parameter_arrays
 from meanfield.predict import quadrature
 from meanfield.predict.trust import REASONS, Judgement, Masks, judged
 from meanfield.quantities import QUANTITIES
+from meanfield.start import LARGEST
 from meanfield.theory import CLOSURES, PAPER, Theory
 
 if TYPE_CHECKING:
@@ -284,6 +285,8 @@ def _checked(given: Mapping[str, Array]) -> dict[str, Array]:
     arrays = parameter_arrays(**{**start, **given})
     for name in "CRQS":
         require(np.isfinite(arrays[name]), name, arrays[name], "finite")
+        small = np.abs(arrays[name]) <= LARGEST
+        require(small, name, arrays[name], f"from {-LARGEST:g} to {LARGEST:g}")
     inside = (arrays["R"] > 0) & (arrays["R"] < 1)
     require(inside, "R", arrays["R"], "strictly between 0 and 1")
     return arrays

@@ -96,7 +96,7 @@ def table(run: Trajectory, *, rows: int = 11) -> str:
     lines = ["".join(f"{QUANTITIES[name].head:>12}" for name in COLUMNS)]
     for index in chosen:
         cells = [number(curves[0][index]), *(small(curve[index]) for curve in curves[1:])]
-        lines.append("".join(f"{cell:>12}" for cell in cells))
+        lines.append("".join(f" {cell:>11}" for cell in cells))
     return "\n".join(lines)
 
 
@@ -106,7 +106,9 @@ def number(value: float) -> str:
 
 
 def small(value: float) -> str:
-    """Format a number of order 1: four decimals, unless that would show a small one as nought."""
+    """Format a number of order 1: four decimals, unless they show a small one as nought."""
+    if abs(value) >= 1e4:
+        return f"{value:.5g}"
     return f"{value:.4f}" if abs(value) >= 1e-3 or value == 0 else f"{value:.2e}"
 
 

@@ -142,10 +142,25 @@ def test_numbers_of_epochs(value: float, said: str) -> None:
 
 @pytest.mark.parametrize(
     ("value", "said"),
-    [(0.0, "0.0000"), (0.5, "0.5000"), (1e-3, "0.0010"), (9e-4, "9.00e-04"), (-2.0, "-2.0000")],
+    [
+        (0.0, "0.0000"),
+        (0.5, "0.5000"),
+        (1e-3, "0.0010"),
+        (9e-4, "9.00e-04"),
+        (-2.0, "-2.0000"),
+        (9999.4, "9999.4000"),
+        (1e6, "1e+06"),
+        (-123456.0, "-1.2346e+05"),
+    ],
 )
 def test_numbers_of_order_one(value: float, said: str) -> None:
     assert small(value) == said
+
+
+def test_columns_stay_apart() -> None:
+    run = predict(DEFAULT, "linear", start=Start(Q=1e6, S=-9999.0), epochs=10, points=3)
+    for line in table(run).splitlines()[1:]:
+        assert len(line.split()) == 7
 
 
 def test_names_and_values_in_a_line() -> None:
