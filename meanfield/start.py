@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from meanfield import generated
+from meanfield import generated, notebook
 from meanfield.checks import numbers, option, real, shortened, within
 from meanfield.errors import ParameterError
 from meanfield.parameters import Parameters
@@ -17,7 +17,7 @@ from meanfield.parameters import Parameters
 LARGEST = 1e6  # of Q, S and C: far beyond any training, and all of it stays in float64
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Start:
     """The state at epoch 0, as far as it is known; what is not given (None) is nominal.
 
@@ -42,6 +42,19 @@ class Start:
         None, "mean overlap of the vocabulary, for fluctuations", metavar="X", unless="1/N"
     )
     permutations: Any = None
+
+    def __repr__(self) -> str:
+        """Return what is known in a line, arrays by their shape."""
+        told = ", ".join(f"{name}={notebook.short(value)}" for name, value in self._told())
+        return f"Start({told})"
+
+    def _repr_html_(self) -> str:
+        """Return a table for a notebook."""
+        return notebook.table("Start", self._told() or [("everything", "nominal")])
+
+    def _told(self) -> list[tuple[str, Any]]:
+        arrays = ("q", "k", "permutations")
+        return [(n, np.asarray(v) if n in arrays else v) for n, v in self.given.items()]
 
     @property
     def given(self) -> dict[str, Any]:

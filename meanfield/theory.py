@@ -11,7 +11,7 @@ from typing import Any
 
 from scipy.special import expit
 
-from meanfield import generated
+from meanfield import generated, notebook
 from meanfield.attention import closures
 from meanfield.attention.closures import ClosedAttention, Closure
 from meanfield.attention.softmax import SoftmaxAttention
@@ -242,6 +242,11 @@ class Theory:
         own = self.attention
         name = own.text if isinstance(own, OwnClosure) else str(own)
         return name if self.loss == PLAIN else f"{name}+{self.loss}"
+
+    def _repr_html_(self) -> str:
+        """Return a table for a notebook."""
+        rows = [("attention", str(replace(self, loss=PLAIN))), *list(vars(self).items())[1:]]
+        return notebook.table(f"Theory {self}, equations {self.equations}", rows)
 
     @property
     def part(self) -> AttentionPart:

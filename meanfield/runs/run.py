@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from meanfield import notebook
 from meanfield.errors import FileError
 from meanfield.files import reading, writing
 from meanfield.parameters import Parameters
@@ -37,7 +38,7 @@ ARRAYS = (
 CHECKPOINT = ".checkpoint.npz"
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Run:
     """A training run of B seeds, measured at E epochs.
 
@@ -109,6 +110,21 @@ class Run:
             for name in (*MEASURED, "attention"):
                 if not np.all(np.isfinite(getattr(self, name)[index, before])):
                     raise ValueError(f"{name} of seed {seed} holds values that are not finite")
+
+    def __repr__(self) -> str:
+        """Return what was trained, in a line."""
+        p = self.parameters
+        lost = f", {len(self.diverged)} diverged" if self.diverged else ""
+        return (
+            f"<Run N = {p.N}, T = {p.T}, K = {p.K}: {len(self.seeds)} seeds, "
+            f"{len(self.epoch)} epochs to {self.epoch[-1]}{lost}>"
+        )
+
+    def _repr_html_(self) -> str:
+        """Return parameters, training and what was measured as a table for a notebook."""
+        measured = [(name, getattr(self, name)) for name in ("seeds", "epoch", *MEASURED)]
+        rows = [*self.parameters.items(), *self.training.items(), *measured]
+        return notebook.table("Run", rows, map(str, self.made_with.items()))
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the file, whole or not at all."""

@@ -220,3 +220,12 @@ def test_the_nominal_onset_is_that_of_many_at_once() -> None:
     own = [predict(P, "linear", start=each, points=2).onset_epoch for each in STARTS]
     assert late.seed.value == pytest.approx(np.mean(nominal / np.array(own) - 1), abs=2e-3)
     assert set(comparison.EVENTS) == {"onset_epoch", "rollout_half_epoch"}
+
+
+def test_few_training_data_are_noted() -> None:
+    for n_train, told in ((50, True), (500, False)):
+        measured, _ = compared(
+            measured_like(training={"n_train": n_train}), ["linear"], ["nominal"]
+        )
+        few = [note for note in measured.notes if note.startswith(f"n_train = {n_train} sequences")]
+        assert bool(few) == told
