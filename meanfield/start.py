@@ -71,11 +71,12 @@ class Start:
         nominal = float(generated.nominal_overlap(C, p.N))
         R = float(generated.nominal_retrieval(p.T)) if self.R is None else real("R", self.R)
         if not 0 < R < 1:
-            raise ParameterError(f"R must lie strictly between 0 and 1, not {self.R!r}")
+            raise ParameterError(f"R must lie strictly between 0 and 1, not {shortened(self.R)}")
         drawn = None if self.permutations is None else _permutations(self.permutations, p)
         if self.overlap is not None and drawn is not None:
             raise ParameterError(
-                f"overlap = {self.overlap!r} follows from the permutations: give only one of them"
+                f"overlap = {shortened(self.overlap)} follows from the permutations: give only one "
+                "of them"
             )
         overlap = float(generated.mean_overlap(p.N)) if self.overlap is None else self.overlap
         return replace(

@@ -232,8 +232,8 @@ class Theory:
         if attention not in ATTENTIONS or loss not in LOSSES:
             raise ParameterError(
                 f"the theory must be {', '.join(ATTENTIONS)}, alone or with "
-                f"{' or '.join(f'+{each}' for each in LOSSES if each != PLAIN)}, not {name!r}; "
-                "a closure of your own is Theory(attention=...)"
+                f"{' or '.join(f'+{each}' for each in LOSSES if each != PLAIN)}, not "
+                f"{shortened(name)}; a closure of your own is Theory(attention=...)"
             )
         return cls(attention=attention, loss=loss, **options)
 

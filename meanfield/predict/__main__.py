@@ -26,6 +26,7 @@ from meanfield.runs.measured import of_run
 from meanfield.runs.run import read_run
 from meanfield.start import Start
 from meanfield.theory import ATTENTIONS, DEFAULT, LADDER, Theory
+from meanfield.training import Training
 
 CITATION = """\
 @misc{forner2026learning,
@@ -136,7 +137,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _predict(options: argparse.Namespace) -> int:
     theory = _theory(options)
-    parameters, start = _given(options, theory)
+    parameters, start, training = _given(options, theory)
     if options.plot is not None:
         style.check(options.plot)
     for path in (options.npz, options.plot):
@@ -144,7 +145,14 @@ def _predict(options: argparse.Namespace) -> int:
             check_writable(path)
     if options.samples is not None:
         check_samples(options.samples, parameters)
-    run = predict(parameters, theory, start=start, epochs=options.epochs, points=options.points)
+    run = predict(
+        parameters,
+        theory,
+        start=start,
+        training=training,
+        epochs=options.epochs,
+        points=options.points,
+    )
     if options.npz is not None:
         run.to_npz(options.npz)
     if options.plot is not None:
@@ -169,8 +177,10 @@ def _theory(options: argparse.Namespace) -> Theory:
     return plain
 
 
-def _given(options: argparse.Namespace, theory: Theory) -> tuple[Parameters, Start]:
-    """Return the model and the start, from the options or from a seed of a run file."""
+def _given(
+    options: argparse.Namespace, theory: Theory
+) -> tuple[Parameters, Start, Training | None]:
+    """Return model, start and training, from the options or from a seed of a run file."""
     model, start = command.given(options, Parameters), command.given(options, Start)
     if options.run is None:
         if options.seed is not None:
@@ -182,7 +192,7 @@ def _given(options: argparse.Namespace, theory: Theory) -> tuple[Parameters, Sta
                 f"{theory} follows one seed, whose query and key it starts from: name it by --run "
                 "FILE --seed S"
             )
-        return Parameters(**model), Start(**start)
+        return Parameters(**model), Start(**start), None
     flags = {each.name: each.metadata.get("flag", each.name) for each in fields(Start)}
     for name in (*model, *start):
         flag = flags.get(name, name).replace("_", "-")
@@ -199,8 +209,7 @@ def _given(options: argparse.Namespace, theory: Theory) -> tuple[Parameters, Sta
             f"--seed must name a seed of {options.run}, which {held}, not {options.seed}"
         )
     index = int(np.flatnonzero(measured.seeds == seed)[0])
-    theory.check(theory.pick(measured.start(index)), measured.known_training)
-    return measured.parameters, theory.pick(measured.start(index))
+    return measured.parameters, theory.pick(measured.start(index)), measured.known_training
 
 
 def _print(run: Trajectory, options: argparse.Namespace) -> None:

@@ -30,7 +30,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from meanfield.checks import nonnegative, real
+from meanfield.checks import nonnegative, real, shortened
 from meanfield.errors import FileError, ParameterError
 from meanfield.parameters import Parameters
 from meanfield.theory import DEFAULT, PAPER, Theory
@@ -112,7 +112,7 @@ def from_tables(tables: Mapping[str, Any]) -> Grid:
             raise ParameterError(f"a grid has {', '.join(TABLES)}, not {name!r}")
     for name in ("fixed", "grid", "training"):
         if not isinstance(tables.get(name, {}), Mapping):
-            raise ParameterError(f"[{name}] must be a table, not {tables[name]!r}")
+            raise ParameterError(f"[{name}] must be a table, not {shortened(tables[name])}")
     fixed, varying = dict(tables.get("fixed", {})), tables.get("grid", {})
     if not varying:
         raise ParameterError("a grid needs a table [grid] with at least one parameter that varies")
@@ -127,7 +127,9 @@ def from_tables(tables: Mapping[str, Any]) -> Grid:
     axes = {name: axis(name, value) for name, value in varying.items()}
     listed = tables.get("epochs", [])
     if not isinstance(listed, list):
-        raise ParameterError(f"epochs must be a list of numbers of at least 0, not {listed!r}")
+        raise ParameterError(
+            f"epochs must be a list of numbers of at least 0, not {shortened(listed)}"
+        )
     epochs = np.array([nonnegative("epochs", each) for each in listed])
     grid = Grid(axes, fixed, _theory(tables), np.unique(epochs), dict(tables.get("training", {})))
     if grid.size > MOST:
@@ -161,10 +163,12 @@ def axis(name: str, value: Any) -> NDArray[Any]:
     else:
         raise ParameterError(
             f"{name} in [grid] must be a list or a range such as {{ from = 5, to = 60 }}, "
-            f"not {value!r}"
+            f"not {shortened(value)}"
         )
     if np.any(np.diff(values) <= 0):
-        raise ParameterError(f"{name} in [grid] must ascend, without a value twice, not {value!r}")
+        raise ParameterError(
+            f"{name} in [grid] must ascend, without a value twice, not {shortened(value)}"
+        )
     if name not in INTEGERS:
         return values
     if np.any(values != np.floor(values)):
@@ -196,7 +200,7 @@ def _ranged(name: str, table: Mapping[str, Any]) -> NDArray[np.float64]:
     count, spacing = table["count"], table.get("spacing", "linear")
     if isinstance(count, bool) or not isinstance(count, int) or not 2 <= count <= MOST_VALUES:
         raise ParameterError(
-            f"{name}.count must be an integer from 2 to {MOST_VALUES:,}, not {count!r}"
+            f"{name}.count must be an integer from 2 to {MOST_VALUES:,}, not {shortened(count)}"
         )
     if spacing not in ("log", "linear"):
         raise ParameterError(f'{name}.spacing must be "log" or "linear", not {spacing!r}')
