@@ -17,7 +17,8 @@ import numpy as np
 from meanfield import Parameters, Start, Theory, predict
 from meanfield.attention.typical import draw
 from meanfield.predict import trust
-from meanfield.predict.seeds import onset_spread, predict_seeds
+from meanfield.predict.seeds import predict_seeds
+from meanfield.predict.spread import onset_spread
 from meanfield.theory import CLOSURES
 
 PREDICT = [sys.executable, "-m", "meanfield.predict", "--N", "20", "--T", "10"]

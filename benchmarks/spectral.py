@@ -16,7 +16,7 @@ import numpy as np
 from meanfield import Parameters, predict
 from meanfield.attention.onset import onset_of_softmax
 from meanfield.attention.typical import draw
-from meanfield.predict.seeds import onset_epochs
+from meanfield.predict.spread import onset_epochs
 
 FREQUENCIES = (("power", 10.0), ("power", 100.0), ("power", 1e4), ("linear", 10.0))
 TARGET = 0.02  # of the median, beside two of its standard errors

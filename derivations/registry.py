@@ -13,6 +13,7 @@ from derivations.beyond import (
     attention_flow,
     finite_steps,
     fluctuations,
+    lag,
     matrices,
     scaling,
     solution,
@@ -54,6 +55,7 @@ CHAPTERS: dict[str, ModuleType] = {
     "Attention without a closure": attention_flow,
     "Variances of the logits": variances,
     "Steps of a finite learning rate": finite_steps,
+    "How far steps lag the flow": lag,
     "What the mean-field loss leaves out": fluctuations,
     "How the onset scales": scaling,
 }

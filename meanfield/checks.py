@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import operator
-import reprlib
 from collections.abc import Sequence
 from dataclasses import Field, field
 from numbers import Real
@@ -16,6 +15,8 @@ from numpy.typing import NDArray
 from meanfield.errors import ParameterError
 
 MOST = 10**9  # of every count that has no bound of its own
+LARGEST_MEMORY = 2**30  # bytes
+SHOWN = 60  # characters of a value in a message
 
 
 def option(default: Any, says: str, **metadata: Any) -> Any:
@@ -68,7 +69,7 @@ def numbers(name: str, value: Any) -> NDArray[np.float64]:
     except ValueError:  # lists of different lengths
         array = np.array(None)
     if array.dtype.kind not in "iuf":
-        raise ParameterError(f"{name} must be a number or numbers, not {value!r}")
+        raise ParameterError(f"{name} must be a number or numbers, not {shortened(value)}")
     return array.astype(float)
 
 
@@ -79,20 +80,29 @@ def real(name: str, value: Any) -> float:
             return float(value)
     except OverflowError:  # an integer beyond all floats
         pass
-    raise ParameterError(f"{name} must be a finite number, not {reprlib.repr(value)}")
+    raise ParameterError(f"{name} must be a finite number, not {shortened(value)}")
+
+
+def within(name: str, value: Any, largest: float) -> float:
+    """Return value as a float that is not larger than this either way, or raise ParameterError."""
+    if abs(real(name, value)) > largest:
+        raise ParameterError(
+            f"{name} must lie between {-largest:g} and {largest:g}, not {shortened(value)}"
+        )
+    return float(value)
 
 
 def positive(name: str, value: Any) -> float:
     """Return value as a float above 0, or raise ParameterError."""
     if real(name, value) <= 0:
-        raise ParameterError(f"{name} must be greater than 0, not {value!r}")
+        raise ParameterError(f"{name} must be greater than 0, not {shortened(value)}")
     return float(value)
 
 
 def nonnegative(name: str, value: Any) -> float:
     """Return value as a float of at least 0, or raise ParameterError."""
     if real(name, value) < 0:
-        raise ParameterError(f"{name} must be at least 0, not {value!r}")
+        raise ParameterError(f"{name} must be at least 0, not {shortened(value)}")
     return float(value)
 
 
@@ -103,16 +113,32 @@ def integer(name: str, value: Any, least: int, most: int = MOST) -> int:
     except TypeError:
         number = None
     if number is None or isinstance(value, bool):
-        raise ParameterError(f"{name} must be an integer, not {value!r}")
+        raise ParameterError(f"{name} must be an integer, not {shortened(value)}")
     if not least <= number <= most:
         raise ParameterError(f"{name} must be between {least} and {most}, not {number}")
     return number
 
 
+def shortened(value: Any) -> str:
+    """Return a value as it is written, for a message: a long one by its beginning."""
+    text = " ".join(repr(value).split())
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
+
+
+def fits(name: str, count: int, bytes_each: int, most: int = LARGEST_MEMORY) -> int:
+    """Return count, of things of so many bytes each; ParameterError if they would take too much."""
+    if count * bytes_each > most:
+        raise ParameterError(
+            f"{name} = {count} would take {count * bytes_each / 2**30:,.3g} GiB of memory; at most "
+            f"{most // bytes_each} are allowed"
+        )
+    return count
+
+
 def boolean(name: str, value: Any) -> bool:
     """Return value, True or False, or raise ParameterError."""
     if not isinstance(value, bool):
-        raise ParameterError(f"{name} must be True or False, not {value!r}")
+        raise ParameterError(f"{name} must be True or False, not {shortened(value)}")
     return value
 
 
@@ -121,5 +147,5 @@ def one_of(name: str, value: Any, allowed: Sequence[str]) -> str:
     if value not in allowed:
         *most, last = (f'"{each}"' for each in allowed)
         listed = f"{', '.join(most)} or {last}" if most else last
-        raise ParameterError(f"{name} must be {listed}, not {value!r}")
+        raise ParameterError(f"{name} must be {listed}, not {shortened(value)}")
     return str(value)

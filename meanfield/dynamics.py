@@ -25,14 +25,15 @@ Array = NDArray[np.float64]
 # (., Q, S) -> (., U, S), and back
 FROM_QS = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, -1.0], [0.0, 0.0, 1.0]])
 TO_QS = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 1.0], [0.0, 0.0, 1.0]])
-REMEDY = (
-    "fewer epochs, a smaller w_init, a start closer to R = 1/T or a theory without fluctuations "
-    "may help"
-)
+REMEDIES = "fewer epochs", "a start closer to R = 1/T"  # of every theory; a loss has its own
 
 
 class Loss(Protocol):
     """What every loss offers (see ``meanfield.loss``); one with a ``jacobian`` can go in steps."""
+
+    @property
+    def remedies(self) -> tuple[str, ...]:
+        """What may help if its equations cannot be solved."""
 
     def rates(self, R: Any, missing: Any, Q: Any, S: Any) -> tuple[Any, Any, Any]:
         """Return the drive F = -dL/dR on attention, and the time derivatives of Q and S."""
@@ -136,6 +137,9 @@ class Model:
         gap = 1 / math.sqrt(generated.rate_constant(p.N, p.K, attention.rate * self.descent.pace))
         scale = np.array([*attention.scale, gap * 1e-3, gap / p.K * 1e-3])
 
+        own = [] if attention.closure.solution else ["a closure with 1 - R as a factor"]
+        *others, last = [*REMEDIES, *own, *self.loss.remedies]
+
         def rhs(_t: float, y: Array) -> Array:
             rows = y.reshape(y0.shape)
             if self.steps:
@@ -148,7 +152,7 @@ class Model:
             scale=np.resize(scale, y0.size),
             first_step=0.1 * p.N * p.K * gap,
             clock=lambda t: f"epoch {t / p.lr:.6g}",
-            remedy=REMEDY,
+            remedy=f"{', '.join(others)} or {last} may help",
         )
 
     def solve(

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit, log_expit, log_ndtr, wrightomega
+from scipy.special import betaln, expit, gammaln, log_expit, log_ndtr, wrightomega
 
 Real: TypeAlias = "float | NDArray[np.float64]"
 
@@ -71,6 +71,19 @@ def measured_overlap(squares: Real, N: Real, K: Real) -> Real:
     """
     N, K = 1.0 * N, 1.0 * K
     return (squares - N * K) / (N * K * (K - 1))
+
+
+def chance_of_equal(N: Real, K: Real) -> Real:
+    """Chance that of K independent permutations two or more are equal; N at most 25. (76c)"""
+    N, K = 1.0 * N, 1.0 * K
+    M = np.exp(gammaln(N + 1))
+    return -np.expm1(gammaln(K) - betaln(M - K + 1, K) - K * np.log(M))
+
+
+def chance_of_all_equal(N: Real, K: Real) -> Real:
+    """Chance that all of them are equal. (76d)"""
+    N, K = 1.0 * N, 1.0 * K
+    return np.exp((1 - K) * gammaln(N + 1))
 
 
 def least_overlap(N: Real, K: Real) -> Real:
@@ -347,6 +360,43 @@ def early_R(t: Real, tau: Real, T: Real) -> Real:
     """R at its onset, saturation kept. (81b)"""
     T = 1.0 * T
     return expit(t**2 / tau**2 - np.log(T - 1))
+
+
+def excess_slope(
+    R: Real,
+    U: Real,
+    e: Real,
+    R_slope: Real,
+    log_e_slope: Real,
+    log_G_slope: Real,
+) -> Real:
+    """Slope of D; e is the pace of internal time, in any unit. (X7g)"""
+    return e * U / 2 * (R * log_e_slope + 2 * R_slope - R * log_G_slope / 2)
+
+
+def total_ahead_slope(U: Real, e: Real, D: Real, log_G_slope: Real, V_slope: Real) -> Real:
+    """Slope of v, e/2 at the start. (X7h)"""
+    return D / U**2 * V_slope + e * log_G_slope / 4
+
+
+def lag_slope(
+    R: Real,
+    U: Real,
+    Delta: Real,
+    e: Real,
+    D: Real,
+    v: Real,
+    log_e_slope: Real,
+    log_G_slope: Real,
+    V_slope: Real,
+    N: Real,
+    K: Real,
+) -> Real:
+    """Slope of the lag in epochs, 1/2 at the start. (X7i)"""
+    N, K = 1.0 * N, 1.0 * K
+    hit = expit(Delta - np.log(N - 1))
+    margin_ahead = N / (N - 1) * ((1 - 1 / K) * R * (e * R / 2 - D / U) + v / K)
+    return log_e_slope / 2 + log_G_slope / 4 + V_slope * (D / U**2 + hit * margin_ahead) / e
 
 
 def onset_total_slope(x: Real, T: Real) -> Real:

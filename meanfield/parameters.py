@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from meanfield import generated
+from meanfield import generated, notebook
 from meanfield.checks import check_array, check_field, numbers, option, require
 from meanfield.errors import ParameterError
 
@@ -85,6 +85,10 @@ class Parameters:
             raise ParameterError(
                 f"d_head must be even, as RoPE turns pairs of components, not {self.d_head}"
             )
+
+    def _repr_html_(self) -> str:
+        """Return a table for a notebook."""
+        return notebook.table("Parameters", self.items())
 
     @cached_property
     def frequencies(self) -> tuple[float, ...]:

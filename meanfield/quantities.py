@@ -89,6 +89,15 @@ QUANTITIES: dict[str, Quantity] = {
     "onset_epoch": Quantity(
         says="epoch at which R = 1/2 (never: inf)", unit="epoch", equations="(15)", head="onset"
     ),
+    "relative_delay": Quantity(
+        says="how much later the onset is than that of the softmax attention (0.1: 10 %)",
+        equations="(15), (X5)",
+    ),
+    "relative_lag": Quantity(
+        says="how much later gradient steps come to the onset than gradient flow (0.1: 10 %)",
+        equations="(X7i)",
+    ),
+    "trusted": Quantity(says="whether to trust the onset epoch: 1, or 0 if any of these is so"),
     "rollout_half_epoch": Quantity(
         says="epoch at which the rollout accuracy is 1/2", unit="epoch", head="rollout 1/2"
     ),

@@ -9,13 +9,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from meanfield import generated
-from meanfield.checks import numbers, option, real
+from meanfield import generated, notebook
+from meanfield.checks import numbers, option, real, shortened, within
 from meanfield.errors import ParameterError
 from meanfield.parameters import Parameters
 
+LARGEST = 1e6  # of Q, S and C: far beyond any training, and all of it stays in float64
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Start:
     """The state at epoch 0, as far as it is known; what is not given (None) is nominal.
 
@@ -41,6 +43,19 @@ class Start:
     )
     permutations: Any = None
 
+    def __repr__(self) -> str:
+        """Return what is known in a line, arrays by their shape."""
+        told = ", ".join(f"{name}={notebook.short(value)}" for name, value in self._told())
+        return f"Start({told})"
+
+    def _repr_html_(self) -> str:
+        """Return a table for a notebook."""
+        return notebook.table("Start", self._told() or [("everything", "nominal")])
+
+    def _told(self) -> list[tuple[str, Any]]:
+        arrays = ("q", "k", "permutations")
+        return [(n, np.asarray(v) if n in arrays else v) for n, v in self.given.items()]
+
     @property
     def given(self) -> dict[str, Any]:
         """What is known, by name."""
@@ -52,22 +67,23 @@ class Start:
 
         q, k and permutations stay None if they are not given. Raises ParameterError.
         """
-        p, C = parameters, 0.0 if self.C is None else real("C", self.C)
+        p, C = parameters, 0.0 if self.C is None else within("C", self.C, LARGEST)
         nominal = float(generated.nominal_overlap(C, p.N))
         R = float(generated.nominal_retrieval(p.T)) if self.R is None else real("R", self.R)
         if not 0 < R < 1:
-            raise ParameterError(f"R must lie strictly between 0 and 1, not {self.R!r}")
+            raise ParameterError(f"R must lie strictly between 0 and 1, not {shortened(self.R)}")
         drawn = None if self.permutations is None else _permutations(self.permutations, p)
         if self.overlap is not None and drawn is not None:
             raise ParameterError(
-                f"overlap = {self.overlap!r} follows from the permutations: give only one of them"
+                f"overlap = {shortened(self.overlap)} follows from the permutations: give only one "
+                "of them"
             )
         overlap = float(generated.mean_overlap(p.N)) if self.overlap is None else self.overlap
         return replace(
             self,
             R=R,
-            Q=nominal if self.Q is None else real("Q", self.Q),
-            S=nominal if self.S is None else real("S", self.S),
+            Q=nominal if self.Q is None else within("Q", self.Q, LARGEST),
+            S=nominal if self.S is None else within("S", self.S, LARGEST),
             C=C,
             q=None if self.q is None else _vector("q", self.q, p),
             k=None if self.k is None else _vector("k", self.k, p),
@@ -100,7 +116,7 @@ def _vector(name: str, value: Any, parameters: Parameters) -> NDArray[np.float64
     vector = numbers(name, value)
     if vector.shape != (parameters.d_head,) or not np.all(np.isfinite(vector)):
         raise ParameterError(
-            f"{name} must be d_head = {parameters.d_head} finite numbers, not {value!r}"
+            f"{name} must be d_head = {parameters.d_head} finite numbers, not {shortened(value)}"
         )
     return vector
 

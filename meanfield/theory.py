@@ -11,11 +11,11 @@ from typing import Any
 
 from scipy.special import expit
 
-from meanfield import generated
+from meanfield import generated, notebook
 from meanfield.attention import closures
 from meanfield.attention.closures import ClosedAttention, Closure
 from meanfield.attention.softmax import SoftmaxAttention
-from meanfield.checks import boolean, nonnegative, one_of, option
+from meanfield.checks import boolean, nonnegative, one_of, option, shortened
 from meanfield.dynamics import Attention, Descent, Loss, Model
 from meanfield.errors import ParameterError
 from meanfield.logic.family import Family
@@ -202,7 +202,7 @@ class Theory:
             if not hasattr(self.attention, "free_symbols"):
                 raise ParameterError(
                     "the attention of a theory must be a name or a SymPy expression G(R, ...), not "
-                    f"{self.attention!r}"
+                    f"{shortened(self.attention)}"
                 )
             own = OwnClosure(str(self.attention), self.attention)
             object.__setattr__(self, "attention", own)
@@ -232,8 +232,8 @@ class Theory:
         if attention not in ATTENTIONS or loss not in LOSSES:
             raise ParameterError(
                 f"the theory must be {', '.join(ATTENTIONS)}, alone or with "
-                f"{' or '.join(f'+{each}' for each in LOSSES if each != PLAIN)}, not {name!r}; "
-                "a closure of your own is Theory(attention=...)"
+                f"{' or '.join(f'+{each}' for each in LOSSES if each != PLAIN)}, not "
+                f"{shortened(name)}; a closure of your own is Theory(attention=...)"
             )
         return cls(attention=attention, loss=loss, **options)
 
@@ -242,6 +242,11 @@ class Theory:
         own = self.attention
         name = own.text if isinstance(own, OwnClosure) else str(own)
         return name if self.loss == PLAIN else f"{name}+{self.loss}"
+
+    def _repr_html_(self) -> str:
+        """Return a table for a notebook."""
+        rows = [("attention", str(replace(self, loss=PLAIN))), *list(vars(self).items())[1:]]
+        return notebook.table(f"Theory {self}, equations {self.equations}", rows)
 
     @property
     def part(self) -> AttentionPart:

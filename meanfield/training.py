@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
+from meanfield import notebook
 from meanfield.checks import check_field, option
 from meanfield.errors import ParameterError
 
@@ -62,6 +63,10 @@ class Training:
                 f"batch_size = n_train = {self.n_train}, not optimizer {self.optimizer!r} with "
                 f"batch_size {self.batch_size}"
             )
+
+    def _repr_html_(self) -> str:
+        """Return a table for a notebook."""
+        return notebook.table("Training", vars(self).items())
 
     @classmethod
     def of(cls, known: Mapping[str, Any]) -> Training:

@@ -36,7 +36,7 @@ LAZY = {"meanfield": {"matplotlib", "pandas", "tabulate", "tqdm", "derivations"}
 # The floors inside meanfield, from the ground: a room imports from rooms below it and from itself.
 ROOMS = (
     {"errors", "generated", "quantities"},
-    {"checks", "files", "numerics", "schema"},
+    {"checks", "files", "notebook", "numerics", "schema"},
     {"parameters", "training", "command", "style"},
     {"start"},
     {"attention", "logic", "loss"},
@@ -67,6 +67,8 @@ COUNTING = {
     "parameters.py": "the start of W is that of nn.Linear(N, N)",
     "predict/plot.py": "chance",
     "start.py": "the last state, in a message",
+    "predict/spread.py": "how many numbers are drawn and followed",
+    "predict/trust.py": "how many training data there are",
     "predict/quadrature.py": "a bound on how far a path goes",
     "predict/scaling.py": "the width of a peak",
     "dynamics.py": "the scales on which the solver is accurate",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -15,17 +16,19 @@ from derivations.symbols import K, N, T, d
 
 WIDTH = 100  # columns
 SIZES = (N, K, T, d)
-FROM_SCIPY = ("expit", "log_expit", "log_ndtr", "wrightomega")
+FROM_SCIPY = (
+    "betaln", "erf", "erfc", "expit", "gammaln", "log_expit", "log_ndtr", "wrightomega",
+)  # fmt: skip
 FROM_NUMPY = (
     "sqrt", "exp", "log", "sin", "cos", "tan", "sinh", "cosh", "tanh", "expm1", "log1p",
     "logaddexp", "rint", "where", "sign", "floor", "heaviside",
 )  # fmt: skip
 OTHER_NAMES = {
     "Abs": "abs", "Max": "maximum", "Min": "minimum", "Heaviside": "heaviside", "asin": "arcsin",
-    "acos": "arccos", "atan": "arctan",
+    "acos": "arccos", "atan": "arctan", "floor_step": "floor",
 }  # fmt: skip
 
-HEADER = f'''"""The theory as numbers. Written by ``python -m derivations.generate``: do not edit.
+HEADER = '''"""The theory as numbers. Written by ``python -m derivations.generate``: do not edit.
 
 Every function broadcasts over its arguments and is safe at any margin; the numbers in brackets are
 the equations it is taken from (``python -m derivations NUMBER`` shows the derivation). ``rate`` is
@@ -40,7 +43,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import {", ".join(FROM_SCIPY)}
+from scipy.special import IMPORTED
 
 Real: TypeAlias = "float | NDArray[np.float64]"
 '''
@@ -135,4 +138,7 @@ def broken(expr: sp.Expr, write: NumPy) -> str:
 
 def module(functions: Iterable[Written], names: Mapping[sp.Symbol, str]) -> str:
     """All functions as one module."""
-    return HEADER + "\n\n" + "\n\n\n".join(function(each, names) for each in functions) + "\n"
+    body = "\n\n\n".join(function(each, names) for each in functions) + "\n"
+    used = [name for name in FROM_SCIPY if re.search(rf"(?<!\.)\b{name}\(", body)]
+    imported = f"from scipy.special import {', '.join(used)}\n" if used else ""
+    return HEADER.replace("from scipy.special import IMPORTED\n", imported) + "\n\n" + body

@@ -25,6 +25,8 @@ log_expit = sp.Function("log_expit", real=True)
 logaddexp = sp.Function("logaddexp", real=True)
 log_ndtr = sp.Function("log_ndtr", real=True)
 wrightomega = sp.Function("wrightomega", real=True)
+gammaln = sp.Function("gammaln", real=True)
+betaln = sp.Function("betaln", real=True)
 rint = sp.Function("rint", real=True)  # to the nearest integer
 select = sp.Function("where", real=True)  # where(condition, if true, if false)
 everywhere = sp.Function("everywhere", real=True)  # (value, argument): as many as the argument has
@@ -38,6 +40,8 @@ MEANING: dict[Any, Callable[..., sp.Expr]] = {
     expm1: lambda x: sp.exp(x) - 1,
     log_ndtr: lambda x: sp.log(sp.erfc(-x / sp.sqrt(2)) / 2),
     wrightomega: lambda x: sp.LambertW(sp.exp(x)),
+    gammaln: lambda x: sp.loggamma(x),
+    betaln: lambda x, y: sp.loggamma(x) + sp.loggamma(y) - sp.loggamma(x + y),
 }
 STABLE = {function.__name__: function for function in MEANING}
 

@@ -1,20 +1,27 @@
-"""Early overlaps, the rise of R (78)-(81), and how the onset scales at a small margin (X9)."""
+"""Early overlaps, the rise of R (78)-(81), the lag of steps (X7) and the law of the onset (X9)."""
 
 from __future__ import annotations
 
 import sympy as sp
 
-from derivations.beyond import scaling
-from derivations.code.written import Written, as_shown, held, prove
+from derivations.beyond import lag, scaling
+from derivations.beyond.lag import D, G_s, R_s, U, e, e_s, v
+from derivations.code.written import Written, as_shown, define, held, prove
+from derivations.equation import Equation
 from derivations.functions.closures import OWN_RATE, rate
+from derivations.functions.mean_field import HIT, hit
 from derivations.paper import regimes
 from derivations.paper.regimes import Q_0, S_0, tau
-from derivations.symbols import K, N, T, t
+from derivations.symbols import Delta, G, K, N, R, T, g, t
+
+R_x, log_e_x, log_G_x = sp.symbols("R_slope log_e_slope log_G_slope", real=True)
+margin_ahead = sp.Symbol("margin_ahead", real=True)
+V_x = sp.Symbol("V_slope", positive=True)  # of internal time, which V is
 
 
 def onset() -> list[Written]:
     """All of these."""
-    return [*early(), *small_margin(), *exponents()]
+    return [*early(), *lag_of_steps(), *small_margin(), *exponents()]
 
 
 def early() -> list[Written]:
@@ -40,6 +47,43 @@ def early() -> list[Written]:
                 logistic.statement.rhs,
                 {t: (0, 3), tau: (1, 2), T: (2, 30)},
             ),
+        ),
+    ]
+
+
+def lag_of_steps() -> list[Written]:
+    """How far gradient steps lag the flow, as slopes along it in any variable (X7g)-(X7i)."""
+    by_any = {e_s: e * log_e_x / V_x, G_s: G * log_G_x / V_x, R_s: R_x / V_x, g: 1 - hit}
+
+    ahead = define("N/(N - 1)*((1 - 1/K)*R*(e*R/2 - D/U) + v/K)", N=N, K=K, R=R, e=e, D=D, U=U, v=v)
+    lines = ((hit, HIT), (margin_ahead, ahead))
+
+    def slope(name: str, says: str, form: str, of: Equation, *arguments: sp.Symbol) -> Written:
+        plain = sp.expand(of.statement.rhs.subs(by_any) * V_x)
+        own = lines if Delta in arguments else ()
+        return Written(name, says, (of,), arguments, prove(form, plain, lines=own[1:]), own)
+
+    return [
+        slope(
+            "excess_slope",
+            "Slope of D; e is the pace of internal time, in any unit.",
+            "e*U/2*(R*log_e_slope + 2*R_slope - R*log_G_slope/2)",
+            lag.excess_growth,
+            *(R, U, e, R_x, log_e_x, log_G_x),
+        ),
+        slope(
+            "total_ahead_slope",
+            "Slope of v, e/2 at the start.",
+            "D/U**2*V_slope + e*log_G_slope/4",
+            lag.total_ahead_growth,
+            *(U, e, D, log_G_x, V_x),
+        ),
+        slope(
+            "lag_slope",
+            "Slope of the lag in epochs, 1/2 at the start.",
+            "log_e_slope/2 + log_G_slope/4 + V_slope*(D/U**2 + hit*margin_ahead)/e",
+            lag.lag_growth,
+            *(R, U, Delta, e, D, v, log_e_x, log_G_x, V_x, N, K),
         ),
     ]
 

@@ -12,6 +12,7 @@ from derivations.paper import attention, attention_closures, definitions, logic,
 from derivations.symbols import C, K, N, P, R, T, d, i, j, k, l, m, n, r
 
 squares = sp.Symbol("squares", nonnegative=True)
+every = sp.Symbol("M", integer=True, positive=True)  # permutations of N states
 
 
 def starts() -> list[Written]:
@@ -102,6 +103,26 @@ def vocabulary() -> list[Written]:
             (of_all, logic.overlap_with_others, relation),
             (squares, N, K),
             prove("(squares - N*K)/(N*K*(K - 1))", of_others),
+        ),
+        Written(
+            "chance_of_equal",
+            "Chance that of K independent permutations two or more are equal; N at most 25.",
+            (overlaps.chance_of_equal,),
+            (N, K),
+            prove(
+                "-expm1(gammaln(K) - betaln(M - K + 1, K) - K*log(M))",
+                overlaps.chance_of_equal.statement.rhs,
+                {N: (4, 5), K: (2, 9)},
+                lines=((every, sp.factorial(N)),),
+            ),
+            ((every, prove("exp(gammaln(N + 1))", sp.factorial(N))),),
+        ),
+        Written(
+            "chance_of_all_equal",
+            "Chance that all of them are equal.",
+            (overlaps.chance_of_all_equal,),
+            (N, K),
+            prove("exp((1 - K)*gammaln(N + 1))", overlaps.chance_of_all_equal.statement.rhs),
         ),
         as_shown("least_overlap", "The least that it can be.", logic.least_overlap, N, K),
     ]

@@ -17,7 +17,7 @@ from derivations.equation import Kind, Status, Step, check, equation, require, s
 from derivations.models.sampling import agreement
 from derivations.models.sums import contract, over
 from derivations.paper.definitions import permutation_matrices
-from derivations.symbols import N, m, n
+from derivations.symbols import K, N, m, n
 
 delta = sp.KroneckerDelta
 count = sp.factorial(N)  # permutations of N states
@@ -25,6 +25,7 @@ mean_matrix = sp.IndexedBase(r"\langle P \rangle", real=True)  # mean_matrix[n, 
 X = sp.IndexedBase("X", real=True)  # X[n, m]: mean over all permutations but the identity
 distinct_overlap = sp.Symbol(r"\langle \mathrm{Tr} P_k^T P_l \rangle_{k \neq l}", real=True)
 iid_overlap = sp.Symbol(r"\langle \mathrm{Tr} P_k^T P_l \rangle", real=True)
+equal_chance, all_equal_chance = sp.symbols(r"p_{\mathrm{two}} p_{\mathrm{all}}", positive=True)
 mean_omega = sp.Symbol(r"\langle \omega \rangle", real=True)  # overlap per state
 
 Permutation = tuple[int, ...]
@@ -88,6 +89,40 @@ def overlap_per_state(overlap_of_distinct: sp.Eq) -> Iterator[Step]:
         sp.Eq(sp.Limit(shortfall, N, sp.oo), sp.limit(shortfall, N, sp.oo)),
     )
     yield "At any N", sp.Eq(mean_omega, (1 - shortfall) / N)
+
+
+@shown("1 - factorial(factorial(N))/(factorial(factorial(N) - K)*factorial(N)**K)")
+@equation(
+    "76c",
+    "Chance of equal permutations",
+    status=Status.BEYOND,
+    follows_from=(),
+    note="Of K permutations drawn independently, that two or more are the same.",
+)
+def chance_of_equal() -> Iterator[Step]:
+    earlier = sp.Symbol("i", integer=True, nonnegative=True)
+    different = sp.Product(1 - earlier / count, (earlier, 0, K - 1))
+    yield "Each one is new to all that were drawn before it", different
+    yield "So two are equal with the chance", sp.Eq(equal_chance, 1 - different)
+    one = sp.Symbol("M", integer=True, positive=True)
+    closed = sp.factorial(one) / (sp.factorial(one - K) * one**K)
+    ratio = closed.subs(K, K + 1) / closed
+    more = different.function.subs({earlier: K, count: one})
+    require(sp.gammasimp(sp.simplify(ratio / more)) == 1, "one more draw is not this factor")
+    require(sp.simplify(closed.subs(K, 0)) == 1, "no draw has another chance than 1")
+    yield "The product in factorials", sp.Eq(equal_chance, 1 - closed.subs(one, count))
+
+
+@shown("factorial(N)**(1 - K)")
+@equation(
+    "76d",
+    "Chance that all permutations are equal",
+    status=Status.BEYOND,
+    follows_from=(),
+    note="Then every action does the same and attention has nothing to find: U stays 0.",
+)
+def chance_of_all_equal() -> Iterator[Step]:
+    yield "Each of the others is the first one", sp.Eq(all_equal_chance, (1 / count) ** (K - 1))
 
 
 # --- checks --------------------------------------------------------------------------------------
@@ -191,3 +226,21 @@ def overlap_by_shuffling(
         )
     ]
     return "; ".join(reports)
+
+
+@check(
+    chance_of_equal,
+    chance_of_all_equal,
+    kind=Kind.ENUMERATION,
+    says="every vocabulary of small sizes",
+)
+def equal_by_enumeration(chance_of_equal: sp.Eq, chance_of_all_equal: sp.Eq) -> str:
+    for size, words in ((2, 1), (2, 2), (2, 3), (3, 2), (3, 4), (4, 3)):
+        everything = list(itertools.product(permutations(size), repeat=words))
+        kinds = [len(set(vocabulary)) for vocabulary in everything]
+        shares = sum(kind < words for kind in kinds), sum(kind == 1 for kind in kinds)
+        for statement, found in zip((chance_of_equal, chance_of_all_equal), shares, strict=True):
+            claimed = statement.rhs.subs({N: size, K: words})
+            exact = sp.Rational(found, len(everything))
+            require(claimed == exact, f"{claimed} instead of {exact} at N = {size}, K = {words}")
+    return "all vocabularies of six sizes, residual 0"

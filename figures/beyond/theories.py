@@ -23,7 +23,7 @@ from figures.measurements.theory_scores import MAIN, Model, batches, excess_over
 from figures.panels import fix_ticks, legend
 from meanfield import style
 from meanfield.compare.statistics import average, concise
-from meanfield.predict import seeds
+from meanfield.predict import spread
 from meanfield.runs.run import Run
 from meanfield.theory import BEST, LADDER, Theory
 
@@ -199,7 +199,7 @@ def _closures_in_words(models: Mapping[str, Model]) -> str:
     expected = [100 * delay for each in models.values() for delay in each.expected.values()]
     return (
         "The delay of a closure is that of its $G(R)$. Short bars: what is expected from "
-        f"{seeds.SAMPLES} drawn seeds of softmax attention, none trained, from "
+        f"{spread.SAMPLES} drawn seeds of softmax attention, none trained, from "
         f"{min(expected):+.0f} to {max(expected):+.0f} %. Measured minus expected delay is "
         f"{concise(average(excess), sign=True)} points on average, with a root mean square of "
         f"{np.sqrt(np.mean(np.square(excess))):.2g}."

@@ -17,7 +17,7 @@ from meanfield.attention import typical
 from meanfield.compare.comparison import Comparison, compare
 from meanfield.compare.statistics import Estimate, Lateness, average, jackknife
 from meanfield.parameters import Parameters
-from meanfield.predict import seeds
+from meanfield.predict import spread
 from meanfield.predict.many import predict_many
 from meanfield.predict.prediction import predict
 from meanfield.runs.measured import Measured, of_run
@@ -124,8 +124,8 @@ def expected_delay(parameters: Parameters) -> dict[str, float]:
 
     Each seed's R at the start is the closure's too; nothing is trained.
     """
-    q, k = typical.draw(parameters, seeds.SAMPLES)
-    own = seeds.onset_epochs(parameters, q, k)
+    q, k = typical.draw(parameters, spread.SAMPLES)
+    own = spread.onset_epochs(parameters, q, k)
     R, _, _ = attention.retrieval(typical.followable_planes(parameters), attention.heads(q, k).p)
     fair = np.isfinite(own) & (own > 0)
     given = dict(parameters.items())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,11 +12,12 @@ from scipy.special import expit, logit
 
 from meanfield import generated
 from meanfield.errors import ParameterError
-from meanfield.parameters import Parameters
+from meanfield.parameters import Parameters, rope_frequency
 
 Array = NDArray[np.float64]
 Descent = Any  # what attention feels, see meanfield.dynamics
 
+CHUNK = 2**17  # numbers in one array at most: what a cache holds
 RTOL = 1e-12  # keeps the curve within 1e-8 of the exact quadrature, 1 - R included
 
 
@@ -85,6 +86,29 @@ def rate(closure: Closure, parameters: Parameters) -> float:
     p = parameters
     phi = generated.form_factor(np.array(p.frequencies), p.T)
     return float(closure.rate(phi, p.qk_variance, p.d_head, p.T))
+
+
+def rates(closure: Closure, models: Mapping[str, Array], rope_spacing: str) -> Array:
+    """Return the prefactor of a closure for many models.
+
+    models: d_head, rope_theta, T and qk_variance, (rows,) each.
+    """
+    d = models["d_head"]
+    planes = np.arange(int(d.max(initial=0)) // 2)
+    found = np.empty_like(d)
+    for rows in np.array_split(np.arange(len(d)), 1 + len(d) * len(planes) // CHUNK):
+        of = {name: values[rows, None] for name, values in models.items()}
+        omega = rope_frequency(
+            planes,
+            d_head=of["d_head"],
+            rope_theta=of["rope_theta"],
+            rope_spacing=rope_spacing,
+        )
+        phi = generated.form_factor(omega, of["T"])
+        phi = np.where(planes < of["d_head"] / 2, phi, 0.0)
+        known = models["qk_variance"][rows], d[rows], models["T"][rows]
+        found[rows] = closure.rate(phi, *known)
+    return found
 
 
 def from_expression(expression: Any, parameters: Parameters) -> Closure:

@@ -10,11 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logit
 
+from meanfield import notebook
 from meanfield.checks import one_of
-from meanfield.compare.statistics import Deviation, Lateness, deviation, lateness
+from meanfield.compare.statistics import Deviation, Lateness, concise, deviation, lateness
 from meanfield.errors import FileError, ParameterError
 from meanfield.predict.prediction import predict
 from meanfield.predict.trajectory import Trajectory
+from meanfield.predict.trust import few_rows
 from meanfield.runs.measured import CURVES, Measured
 from meanfield.start import Start
 from meanfield.theory import Theory
@@ -31,7 +33,7 @@ EVENTS: dict[str, tuple[str, Callable[[Any], Any]]] = {
 BEYOND = 2  # runs' lengths in which theory may reach what training has reached within one
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Comparison:
     """One theory, from one kind of start, against the measured curves.
 
@@ -44,6 +46,18 @@ class Comparison:
     curves: dict[str, Array]
     deviations: dict[str, Deviation]
     lateness: dict[str, Lateness]
+
+    def __repr__(self) -> str:
+        """Return the theory and its rms errors, in a line."""
+        told = ", ".join(map(" ".join, self._rms()))
+        return f"<Comparison {self.theory}, {self.start} start: {told}>"
+
+    def _repr_html_(self) -> str:
+        """Return the rms errors as a table for a notebook."""
+        return notebook.table(f"{self.theory}, {self.start} start: rms of a seed", self._rms())
+
+    def _rms(self) -> list[tuple[str, str]]:
+        return [(name, concise(each.rms_seed)) for name, each in self.deviations.items()]
 
 
 def compare(
@@ -163,10 +177,12 @@ def compared(
             without[str(theory)] = why
             continue
         found += [compare(measured, theory, start=start) for start in possible]
-    notes = [f"without {name}: {why}" for name, why in without.items()]
+    notes = [few] if (few := few_rows(measured.parameters, measured.known_training)) else []
+    notes += [f"without {name}: {why}" for name, why in without.items()]
     if not found:
         reasons = set(without.values())
-        listed = "; ".join(notes if len(reasons) > 1 else reasons)
+        each = (f"without {name}: {why}" for name, why in without.items())
+        listed = "; ".join(each if len(reasons) > 1 else reasons)
         raise ParameterError(f"nothing can be compared: {listed}")
     if lacking and len(there) < len(starts):
         notes.insert(0, lacking)

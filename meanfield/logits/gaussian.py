@@ -22,6 +22,8 @@ from meanfield.start import Start
 Array = NDArray[np.float64]
 Rows = Callable[[], Array]
 
+SURE = 1e6  # deviations: a chance is 0 or 1 in float64 long before
+
 
 @dataclass(frozen=True, kw_only=True)
 class Gaussian:
@@ -105,13 +107,19 @@ def next_token_error(margin: Any, sigma_c: Any, sigma_o: Any, N: Any) -> Array:
     wide = sigma_c > sigma_o
     if np.any(narrow):
         error[narrow] = _over_right(
-            margin[narrow] / sigma_o[narrow], sigma_c[narrow] / sigma_o[narrow], N[narrow]
+            _leads(margin[narrow], sigma_o[narrow]), sigma_c[narrow] / sigma_o[narrow], N[narrow]
         )
     if np.any(wide):
         error[wide] = _over_others(
-            margin[wide] / sigma_c[wide], sigma_o[wide] / sigma_c[wide], N[wide]
+            _leads(margin[wide], sigma_c[wide]), sigma_o[wide] / sigma_c[wide], N[wide]
         )
-    return error
+    return np.minimum(error, 1.0)  # a sum of weights is 1 but for its rounding
+
+
+def _leads(margin: Array, sigma: Array) -> Array:
+    """Return the margin in deviations, as far as it makes a difference to any chance."""
+    with np.errstate(over="ignore"):
+        return np.asarray(np.clip(margin / sigma, -SURE, SURE))
 
 
 def _over_right(x: Array, ratio: Array, N: Array) -> Array:

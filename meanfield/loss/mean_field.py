@@ -21,6 +21,8 @@ class MeanField:
     K: float
     C: Any
 
+    remedies = ()
+
     @classmethod
     def of(cls, parameters: Parameters, start: Start) -> MeanField:
         """Return that of a model from a resolved start."""

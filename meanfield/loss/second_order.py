@@ -35,6 +35,8 @@ class SecondOrder:
     C: Any
     overlap: Any
 
+    remedies = "a smaller w_init", "a theory without fluctuations"
+
     @classmethod
     def of(cls, parameters: Parameters, start: Start) -> SecondOrder:
         """Return that of a model from a resolved start."""

@@ -46,6 +46,19 @@ def running_matrix(nodes: int) -> Array:
     return legendre.legvander(rule(nodes)[0], nodes) @ integral_coefficients(nodes)
 
 
+@cache
+def slope_matrix(nodes: int) -> Array:
+    """Return the matrix from values at the points to the slopes there, (nodes, nodes)."""
+    columns = [legendre.legder(np.eye(nodes)[degree]) for degree in range(nodes)]
+    slopes = np.stack([legendre.legval(rule(nodes)[0], column) for column in columns], axis=-1)
+    return np.asarray(slopes @ coefficients(nodes))
+
+
+def slopes(values: Array, half: Array) -> Array:
+    """Return the derivative at the points, (rows, panels, nodes), of values there."""
+    return np.asarray(values @ slope_matrix(values.shape[2]).T / half)
+
+
 def at_points(edges: Array, nodes: int) -> tuple[Array, Array]:
     """Return the points of every panel, (rows, panels, nodes), and the panels' half-widths."""
     half = np.diff(edges)[:, :, None] / 2

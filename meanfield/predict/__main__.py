@@ -4,28 +4,29 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import fields
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from meanfield import command, style
-from meanfield.checks import integer
-from meanfield.errors import ParameterError
+from meanfield.errors import FileError, ParameterError
 from meanfield.files import check_writable
 from meanfield.parameters import Parameters
 from meanfield.predict import plot
 from meanfield.predict.prediction import predict
-from meanfield.predict.report import report
-from meanfield.predict.seeds import SAMPLES
+from meanfield.predict.report import report, trusted
+from meanfield.predict.spread import SAMPLES, Spread, check_samples
 from meanfield.predict.trajectory import Trajectory
-from meanfield.predict.trust import trust
 from meanfield.runs.measured import of_run
 from meanfield.runs.run import read_run
 from meanfield.start import Start
 from meanfield.theory import ATTENTIONS, DEFAULT, LADDER, Theory
+from meanfield.training import Training
 
 CITATION = """\
 @misc{forner2026learning,
@@ -87,9 +88,9 @@ def _add_theory(to: argparse._ArgumentGroup) -> None:
     to.add_argument(
         "--samples",
         type=command.integer,
-        default=SAMPLES,
         metavar="COUNT",
-        help=f"seeds drawn for the spread of the onset about a typical one (default: {SAMPLES})",
+        help=f"seeds drawn for the spread of the onset about a typical one (default: {SAMPLES}, "
+        "fewer where each takes long)",
     )
     to.add_argument("--epochs", type=command.number, help="where to end (default: past saturation)")
     to.add_argument(
@@ -104,7 +105,12 @@ def _add_start(to: argparse._ArgumentGroup) -> None:
         metavar="FILE",
         help="take model, training and start from a run file instead, query and key included",
     )
-    to.add_argument("--seed", type=command.integer, metavar="S", help="which seed of the run file")
+    to.add_argument(
+        "--seed",
+        type=command.integer,
+        metavar="S",
+        help="which seed of the run file, if it holds several",
+    )
 
 
 def _add_output(to: argparse._ArgumentGroup) -> None:
@@ -131,20 +137,27 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _predict(options: argparse.Namespace) -> int:
     theory = _theory(options)
-    parameters, start = _given(options, theory)
+    parameters, start, training = _given(options, theory)
     if options.plot is not None:
         style.check(options.plot)
     for path in (options.npz, options.plot):
         if path is not None:
             check_writable(path)
-    integer("samples", options.samples, 2)
-    run = predict(parameters, theory, start=start, epochs=options.epochs, points=options.points)
-    text = _text(run, options)
+    if options.samples is not None:
+        check_samples(options.samples, parameters)
+    run = predict(
+        parameters,
+        theory,
+        start=start,
+        training=training,
+        epochs=options.epochs,
+        points=options.points,
+    )
     if options.npz is not None:
         run.to_npz(options.npz)
     if options.plot is not None:
         plot.plot(run, options.plot)
-    print(text)
+    _print(run, options)
     return 0
 
 
@@ -164,39 +177,61 @@ def _theory(options: argparse.Namespace) -> Theory:
     return plain
 
 
-def _given(options: argparse.Namespace, theory: Theory) -> tuple[Parameters, Start]:
-    """Return the model and the start, from the options or from a seed of a run file."""
+def _given(
+    options: argparse.Namespace, theory: Theory
+) -> tuple[Parameters, Start, Training | None]:
+    """Return model, start and training, from the options or from a seed of a run file."""
     model, start = command.given(options, Parameters), command.given(options, Start)
     if options.run is None:
         if options.seed is not None:
             raise ParameterError(f"--seed {options.seed} needs --run, the file the seed is in")
         if missing := [f"--{name}" for name in ("N", "T") if name not in model]:
             raise ParameterError(f"the following arguments are required: {', '.join(missing)}")
-        return Parameters(**model), Start(**start)
+        if theory.of_one_seed:
+            raise ParameterError(
+                f"{theory} follows one seed, whose query and key it starts from: name it by --run "
+                "FILE --seed S"
+            )
+        return Parameters(**model), Start(**start), None
     flags = {each.name: each.metadata.get("flag", each.name) for each in fields(Start)}
     for name in (*model, *start):
         flag = flags.get(name, name).replace("_", "-")
         raise ParameterError(f"--{flag} cannot be given with --run, whose file says it")
+    if os.path.isdir(options.run):
+        raise FileError(f"{options.run} is a folder: name one run file in it")
     measured = of_run(read_run(options.run), options.run)
-    if options.seed not in measured.seeds:
-        held = f"holds the seeds {', '.join(map(str, measured.seeds))}"
+    held = f"holds the seeds {', '.join(map(str, measured.seeds))}"
+    if options.seed is None and measured.count > 1:
+        raise ParameterError(f"{options.run} {held}: name one with --seed")
+    seed = measured.seeds[0] if options.seed is None else options.seed
+    if seed not in measured.seeds:
         raise ParameterError(
             f"--seed must name a seed of {options.run}, which {held}, not {options.seed}"
         )
-    index = int(np.flatnonzero(measured.seeds == options.seed)[0])
-    theory.check(theory.pick(measured.start(index)), measured.known_training)
-    return measured.parameters, theory.pick(measured.start(index))
+    index = int(np.flatnonzero(measured.seeds == seed)[0])
+    return measured.parameters, theory.pick(measured.start(index)), measured.known_training
 
 
-def _text(run: Trajectory, options: argparse.Namespace) -> str:
-    """Return what is printed."""
+def _print(run: Trajectory, options: argparse.Namespace) -> None:
+    """Print what is asked for; the report at once, and then what takes longer to say."""
     if options.csv:
-        return run.to_csv().rstrip("\n")
-    lines = trust(run, samples=options.samples)
-    if options.json:
+        print(run.to_csv().rstrip("\n"))
+    elif options.json:
+        spread = _spread(run, options)
+        lines = [*run.trust, *([] if spread is None else [spread.in_words(run.parameters.T)])]
         values: dict[str, Any] = {**run.to_dict(), "trust": ", ".join(lines)}
-        return json.dumps(values, allow_nan=False)
-    return report(run, lines)
+        print(json.dumps(values, allow_nan=False))
+    else:
+        print(report(run), flush=True)
+        print(f"\n{trusted(run, _spread(run, options))}")
+
+
+def _spread(run: Trajectory, options: argparse.Namespace) -> Spread | None:
+    """Return how the onset spreads over seeds, with a bar in a terminal where that takes long."""
+    from tqdm import tqdm
+
+    bar = partial(tqdm, desc="seeds", unit="chunk", leave=False, disable=None, delay=1.0)
+    return run.spread(samples=options.samples, bar=bar)
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ Array = NDArray[np.float64]
 
 SATURATED = 0.01  # rollout error at which training is called saturated
 LEFT = 0.1  # of the way from where R starts to 1: the end of the heuristic phase
+ALMOST = 0.9995  # R that is as good as 1: a closure may take for ever beyond it
 LONGEST = 4**10  # times the estimated onset: no horizon is chosen beyond it
 
 
@@ -56,7 +57,7 @@ def estimated_onset(prepared: Prepared) -> float:
     """
     p = prepared.model.parameters
     closure = prepared.model.attention.closure
-    R_end = max(onset_retrieval(p.T), (1 + prepared.start.R) / 2)
+    R_end = max(onset_retrieval(p.T), min((1 + prepared.start.R) / 2, ALMOST))
     gained = onset_of_closure(closure, p, R_end=R_end).V
     return float(generated.early_time(gained, 0.0, p.N, p.K))
 

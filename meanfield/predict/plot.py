@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+import textwrap
+from typing import TYPE_CHECKING, Any
 
 from meanfield import style
-from meanfield.style import BAND, BLUE, COLORS, DASHED, DOTTED, GREY
+from meanfield.style import BAND, BLUE, COLORS, DASHED, DOTTED, GREY, VERMILION
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from meanfield.predict.trajectory import Trajectory
+Trajectory = Any  # what has the attributes of one (see meanfield.predict.trajectory)
 
+CAPTION = 112  # characters in a line below the plot
 PHASES = (("heuristic",), ("attention locks on", "locks on"), ("saturated",))  # shorter ones last
 LETTER = 0.062  # inches, of the width of a name
 
@@ -67,6 +69,9 @@ def draw(trajectory: Trajectory) -> Figure:
         for axes in (above, below):
             axes.axvspan(*ends, color=BAND, lw=0, zorder=0)
             axes.legend(loc="upper left")
+        if trajectory.caveats:
+            words = textwrap.fill("; ".join(trajectory.caveats), CAPTION)
+            figure.supxlabel(words, size=7, color=VERMILION, x=0.01, ha="left")
     return figure
 
 

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit
 
 from meanfield import generated
-from meanfield.checks import integer, numbers, positive
+from meanfield.checks import fits, integer, numbers, positive, shortened
 from meanfield.dynamics import Curve
 from meanfield.errors import ParameterError
 from meanfield.parameters import Parameters
@@ -23,7 +23,7 @@ from meanfield.training import Training
 
 Array = NDArray[np.float64]
 
-MOST_POINTS = 10**7  # epochs in a curve
+POINT = 1000  # bytes that an epoch of a curve takes until it is printed
 
 
 def predict(
@@ -50,7 +50,7 @@ def predict(
     wanted = _listed(epochs)
     end = float(wanted[-1]) if wanted is not None else epochs
     end = None if end is None else positive("epochs", end)
-    points = integer("points", points, 2, MOST_POINTS)
+    points = fits("points", integer("points", points, 2), POINT)
     prepared = theory.prepare(parameters, start, training)
     read = Accuracies(prepared.logits, parameters)
     curve, end = horizon.solve(prepared, read, end)
@@ -63,6 +63,7 @@ def predict(
         epoch=epoch,
         **evaluate(epoch),
         **horizon.events(curve, read, end, prepared.start),
+        training=training,
         evaluate=evaluate,
     )
 
@@ -100,7 +101,11 @@ def ascending(epochs: Any) -> Array:
     """Return epochs as an array; ParameterError unless they ascend from 0 or later."""
     wanted = numbers("epochs", epochs)
     if wanted.ndim != 1 or not wanted.size or not np.all(np.isfinite(wanted)):
-        raise ParameterError(f"epochs must be a number or a list of finite numbers, not {epochs!r}")
+        raise ParameterError(
+            f"epochs must be a number or a list of finite numbers, not {shortened(epochs)}"
+        )
     if wanted[0] < 0 or np.any(np.diff(wanted) <= 0):
-        raise ParameterError(f"a list of epochs must ascend from 0 or later, not {epochs!r}")
+        raise ParameterError(
+            f"a list of epochs must ascend from 0 or later, not {shortened(epochs)}"
+        )
     return wanted

@@ -1,4 +1,4 @@
-"""A prediction in words: parameters, phases, what to trust, and a table."""
+"""A prediction in words: parameters, phases, a table, and what to trust."""
 
 from __future__ import annotations
 
@@ -10,17 +10,15 @@ from scipy.special import logit
 
 from meanfield import generated
 from meanfield.attention import closures
+from meanfield.predict.spread import Spread
 from meanfield.predict.trajectory import Trajectory
 from meanfield.quantities import QUANTITIES
 
 COLUMNS = ("epoch", "R", "Q", "S", "loss", "next_token_accuracy", "rollout_accuracy")
 
 
-def report(run: Trajectory, trust: Iterable[str]) -> str:
-    """Return the parameters, what follows from them, the phases, what to trust, and a table.
-
-    trust: lines that say how far the theory is to be trusted here (see ``predict.trust``).
-    """
+def report(run: Trajectory) -> str:
+    """Return the parameters, what follows from them, the phases and a table."""
     p, theory = run.parameters, run.theory
     constants = {
         "gamma": closures.rate(closures.LINEAR, p),
@@ -34,15 +32,20 @@ def report(run: Trajectory, trust: Iterable[str]) -> str:
         "start",
         f"  {listed({**start, 'C': run.start.C}.items())}",
         f"theory {theory}" + (", gradient steps of size lr" if theory.steps else ""),
-        *(f"  {line}" for line in trust),
         "phases",
         *(f"  {line}" for line in phases(run)),
-        *(["caveats"] if run.caveats else []),
-        *(f"  {line}" for line in run.caveats),
         "",
         table(run),
     ]
     return "\n".join(lines)
+
+
+def trusted(run: Trajectory, spread: Spread | None) -> str:
+    """Return how far to trust it, how seeds spread about it if that is known, and the caveats."""
+    lines = [line for line in run.trust if not any(line in caveat for caveat in run.caveats)]
+    lines += [] if spread is None else [spread.in_words(run.parameters.T)]
+    told = ["caveats", *(f"  {line}" for line in run.caveats)] if run.caveats else []
+    return "\n".join(["trust", *(f"  {line}" for line in lines), *told])
 
 
 def phases(run: Trajectory) -> list[str]:
@@ -93,7 +96,7 @@ def table(run: Trajectory, *, rows: int = 11) -> str:
     lines = ["".join(f"{QUANTITIES[name].head:>12}" for name in COLUMNS)]
     for index in chosen:
         cells = [number(curves[0][index]), *(small(curve[index]) for curve in curves[1:])]
-        lines.append("".join(f"{cell:>12}" for cell in cells))
+        lines.append("".join(f" {cell:>11}" for cell in cells))
     return "\n".join(lines)
 
 
@@ -103,7 +106,9 @@ def number(value: float) -> str:
 
 
 def small(value: float) -> str:
-    """Format a number of order 1: four decimals, unless that would show a small one as nought."""
+    """Format a number of order 1: four decimals, unless they show a small one as nought."""
+    if abs(value) >= 1e4:
+        return f"{value:.5g}"
     return f"{value:.4f}" if abs(value) >= 1e-3 or value == 0 else f"{value:.2e}"
 
 

@@ -12,6 +12,7 @@ from scipy.integrate import quad
 
 from meanfield import generated
 from meanfield.attention import closures
+from meanfield.checks import shortened
 from meanfield.errors import ParameterError
 from meanfield.parameters import Parameters
 
@@ -38,7 +39,9 @@ def fit(x: ArrayLike, y: ArrayLike, error: ArrayLike | None = None) -> Exponent:
         raise ParameterError("an exponent needs three points (x, y) or more, at different x")
     for name, values in (("x", x), ("y", y), ("the errors of y", relative)):
         if not np.all((values > 0) & np.isfinite(values)):
-            raise ParameterError(f"{name} must be greater than 0 and finite, not {values.tolist()}")
+            raise ParameterError(
+                f"{name} must be greater than 0 and finite, not {shortened(values.tolist())}"
+            )
     weights = 1 / relative**2
     log_x = np.log(x) - np.average(np.log(x), weights=weights)
     log_y = np.log(y) - np.average(np.log(y), weights=weights)

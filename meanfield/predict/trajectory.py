@@ -8,20 +8,25 @@ import json
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from meanfield import notebook
 from meanfield.checks import nonnegative
 from meanfield.errors import ParameterError
-from meanfield.files import reading, writing
+from meanfield.files import printable, reading, writing
 from meanfield.parameters import Parameters
-from meanfield.predict.caveats import caveats
+from meanfield.predict.plot import draw
+from meanfield.predict.spread import Spread, onset_spread
+from meanfield.predict.trust import Grounds, caveats, trust
 from meanfield.quantities import QUANTITIES
 from meanfield.schema import Kind, described, keys, mapping, part
 from meanfield.start import Start
 from meanfield.theory import OwnClosure, Theory
+from meanfield.training import Training
 
 if TYPE_CHECKING:
     import pandas
@@ -65,7 +70,7 @@ class Trajectory:
     margin: of the mean logits (12b). loss: that of the theory, (10) or (X8d), in nats.
     sigma_c, sigma_o: deviations of the logits.
     next_token_error, rollout_error: one minus the accuracies (17), (18), accurate when tiny.
-    start: where it started, every number told.
+    start: where it started, every number told. training: how the run is trained, if it was said.
 
     Epochs found on the solution itself, None where the curve ends before:
     heuristic_end_epoch: R has come a tenth of the way from where it starts to 1.
@@ -91,16 +96,26 @@ class Trajectory:
     onset_epoch: float | None
     rollout_half_epoch: float | None
     saturation_epoch: float | None
+    training: Training | None = None
     evaluate: Callable[[Array], dict[str, Any]] | None = None  # the solution itself, not in files
+    told: tuple[str, ...] | None = None  # the caveats of a file
 
     def __repr__(self) -> str:
         """Return what was predicted of what, in a line."""
         sizes = ", ".join(f"{name} = {getattr(self.parameters, name)}" for name in "NTK")
         onset = "none" if self.onset_epoch is None else f"epoch {self.onset_epoch:.4g}"
+        count = len(self.caveats)
+        told = f", {count} caveat{'s' * (count > 1)}" if count else ""
         return (
             f"<Trajectory {self.theory}: {sizes}, {np.size(self.epoch)} epochs to "
-            f"{np.max(self.epoch):g}, attention onset {onset}>"
+            f"{np.max(self.epoch):g}, attention onset {onset}{told}>"
         )
+
+    def _repr_html_(self) -> str:
+        """Return parameters, events and caveats as a table for a notebook."""
+        events = ((name, getattr(self, name)) for name in TIMES)
+        rows = [*self.parameters.items(), *((name, "-" if x is None else x) for name, x in events)]
+        return notebook.table(f"{self.theory}", rows, self.caveats)
 
     def at(self, epoch: ArrayLike) -> Trajectory:
         """Return the same prediction at other epochs: a number, or an array of any shape.
@@ -118,8 +133,6 @@ class Trajectory:
 
     def plot(self) -> Figure:
         """Return a matplotlib figure: order parameters above, accuracies below, phases marked."""
-        from meanfield.predict.plot import draw
-
         return draw(self)
 
     def to_xarray(self) -> xarray.Dataset:
@@ -144,11 +157,40 @@ class Trajectory:
         columns = {name: getattr(self, name) for name in (*CURVES, *ACCURACIES)}
         return pandas.DataFrame(columns).set_index("epoch")
 
-    @property
+    @cached_property
     def caveats(self) -> list[str]:
-        """What of it is not to be trusted, a sentence each."""
-        accurate = self.rollout_half_epoch, self.saturation_epoch
-        return caveats(self.theory, onset_epoch=self.onset_epoch, accurate_epochs=accurate)
+        """What of it is not to be trusted, a sentence each; judged when first asked for."""
+        return caveats(self._grounds) if self.told is None else list(self.told)
+
+    @cached_property
+    def trust(self) -> tuple[str, ...]:
+        """What its attention is and how that was judged, a sentence each."""
+        return trust(self._grounds)
+
+    @property
+    def spreads(self) -> bool:
+        """Whether it is of a typical seed, about which others spread."""
+        return not self.theory.closed and not self.theory.of_one_seed
+
+    def spread(self, **options: Any) -> Spread | None:
+        """Return how the onset spreads over seeds, None unless a typical one is followed.
+
+        That may take long. options: samples and bar of ``onset_spread``.
+        """
+        if not self.spreads:
+            return None
+        return onset_spread(self.parameters, self.theory, overlap=self.start.overlap, **options)
+
+    @property
+    def _grounds(self) -> Grounds:
+        return Grounds(
+            theory=self.theory,
+            parameters=self.parameters,
+            start=self.start,
+            training=self.training,
+            onset_epoch=self.onset_epoch,
+            accurate_epochs=(self.rollout_half_epoch, self.saturation_epoch),
+        )
 
     @property
     def next_token_accuracy(self) -> Array:
@@ -185,7 +227,8 @@ class Trajectory:
 
     def to_npz(self, path: str | os.PathLike[str]) -> None:
         """Write a self-describing NPZ file (no pickle), whole or not at all."""
-        about = {**self._about(), **{name: getattr(self, name) for name in TIMES}}
+        events = {name: getattr(self, name) for name in TIMES}
+        about = {**self._about(), **events, "caveats": self.caveats}
         arrays = {name: getattr(self, name) for name in CURVES}
         with writing(path) as file:
             np.savez(file, allow_pickle=False, about=np.array(json.dumps(about)), **arrays)
@@ -233,7 +276,13 @@ def _checked(file: Mapping[str, Array]) -> dict[str, Any]:
         if epoch is not None:
             nonnegative(name, epoch)
     theory = _theory(mapping("theory", part(about, "theory")))
-    return {"parameters": parameters, "theory": theory, "start": start, **times, **arrays}
+    told = part(about, "caveats")
+    if not isinstance(told, list) or not all(isinstance(each, str) for each in told):
+        raise ParameterError("its caveats must be sentences")
+    return {
+        "parameters": parameters, "theory": theory, "start": start, **times, **arrays,
+        "told": tuple(map(printable, told)),
+    }  # fmt: skip
 
 
 def _theory(about: dict[str, Any]) -> Theory:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from meanfield import notebook
 from meanfield.errors import FileError
 from meanfield.files import printable
 from meanfield.parameters import Parameters
@@ -29,7 +30,7 @@ CURVES = {
 STARTED = ("R", "Q", "S")  # the curves whose first value a theory starts from
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Measured:
     """Curves of B seeds trained alike, at E epochs.
 
@@ -54,6 +55,19 @@ class Measured:
     k: Array | None = None
     permutations: NDArray[np.integer] | None = None
     notes: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        """Return what was measured, in a line."""
+        p = self.parameters
+        return (
+            f"<Measured N = {p.N}, T = {p.T}, K = {p.K}: {self.count} seeds, "
+            f"{len(self.epoch)} epochs to {self.epoch[-1]:g}, {', '.join(self.curves)}>"
+        )
+
+    def _repr_html_(self) -> str:
+        """Return what was measured as a table for a notebook."""
+        rows = [*self.parameters.items(), *self.training.items(), ("seeds", self.seeds)]
+        return notebook.table(self.source, [*rows, *self.curves.items()], self.notes)
 
     @property
     def count(self) -> int:

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from meanfield import notebook
 from meanfield.checks import boolean, integer
 from meanfield.errors import FileError, ParameterError
 from meanfield.files import printable, reading, writing
@@ -68,7 +69,7 @@ ARRAYS, MEASURED = tuple(KINDS), tuple(name for name in CURVES if name != "atten
 CHECKPOINT = ".checkpoint.npz"
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Run:
     """A training run of B seeds, measured at E epochs.
 
@@ -139,6 +140,21 @@ class Run:
     def alive(self, seed: int) -> NDArray[np.bool_]:
         """Whether the numbers of a seed are still finite, at each evaluation."""
         return self.epoch < self.diverged.get(seed, np.inf)
+
+    def __repr__(self) -> str:
+        """Return what was trained, in a line."""
+        p = self.parameters
+        lost = f", {len(self.diverged)} diverged" if self.diverged else ""
+        return (
+            f"<Run N = {p.N}, T = {p.T}, K = {p.K}: {len(self.seeds)} seeds, "
+            f"{len(self.epoch)} epochs to {self.epoch[-1]}{lost}>"
+        )
+
+    def _repr_html_(self) -> str:
+        """Return parameters, training and what was measured as a table for a notebook."""
+        measured = [(name, getattr(self, name)) for name in ("seeds", "epoch", *MEASURED)]
+        rows = [*self.parameters.items(), *self.training.items(), *measured]
+        return notebook.table("Run", rows, map(str, self.made_with.items()))
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the file, whole or not at all."""

@@ -26,14 +26,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from itertools import product
 from pathlib import Path
-from reprlib import repr  # of a long list its beginning
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from meanfield.checks import MOST as MOST_OF_ONE
-from meanfield.checks import nonnegative, real, require
+from meanfield.checks import nonnegative, real, require, shortened
 from meanfield.errors import FileError, ParameterError
 from meanfield.parameters import Parameters
 from meanfield.theory import DEFAULT, PAPER, Theory
@@ -137,7 +136,7 @@ def from_tables(tables: Mapping[str, Any]) -> Grid:
             raise ParameterError(f"{name!r} is nothing a grid has; it has {', '.join(TABLES)}")
     for name in ("fixed", "grid", "training"):
         if not isinstance(tables.get(name, {}), Mapping):
-            raise ParameterError(f"[{name}] must be a table, not {repr(tables[name])}")
+            raise ParameterError(f"[{name}] must be a table, not {shortened(tables[name])}")
     fixed, varying = dict(tables.get("fixed", {})), tables.get("grid", {})
     if not varying:
         raise ParameterError("a grid needs a table [grid] with at least one parameter that varies")
@@ -155,7 +154,9 @@ def from_tables(tables: Mapping[str, Any]) -> Grid:
             _check_magnitude(name, np.array([real(name, value)]))
     listed = tables.get("epochs", [])
     if not isinstance(listed, list):
-        raise ParameterError(f"epochs must be a list of numbers of at least 0, not {repr(listed)}")
+        raise ParameterError(
+            f"epochs must be a list of numbers of at least 0, not {shortened(listed)}"
+        )
     epochs = np.array([nonnegative("epochs", each) for each in listed])
     grid = Grid(axes, fixed, _theory(tables), np.unique(epochs), dict(tables.get("training", {})))
     if grid.size > MOST:
@@ -189,12 +190,12 @@ def axis(name: str, value: Any) -> NDArray[Any]:
     else:
         raise ParameterError(
             f"{name} in [grid] must be a list or a range such as {{ from = 5, to = 60 }}, "
-            f"not {repr(value)}"
+            f"not {shortened(value)}"
         )
     _check_magnitude(name, values)
     if np.any(np.diff(values) <= 0):
         raise ParameterError(
-            f"{name} in [grid] must ascend, without a value twice, not {repr(value)}"
+            f"{name} in [grid] must ascend, without a value twice, not {shortened(value)}"
         )
     if name not in INTEGERS:
         return values
@@ -214,7 +215,7 @@ def _ranged(name: str, table: Mapping[str, Any]) -> NDArray[np.float64]:
     if set(table) not in (*allowed, {"from", "to", "count"}):
         raise ParameterError(
             f"the range of {name} must have from and to, and step, or count and spacing, "
-            f"not {repr(list(table))}"
+            f"not {shortened(list(table))}"
         )
     first, last = real(f"{name}.from", table["from"]), real(f"{name}.to", table["to"])
     _check_magnitude(name, np.array([first, last]))
@@ -234,10 +235,10 @@ def _ranged(name: str, table: Mapping[str, Any]) -> NDArray[np.float64]:
     count, spacing = table["count"], table.get("spacing", "linear")
     if isinstance(count, bool) or not isinstance(count, int) or not 2 <= count <= MOST_VALUES:
         raise ParameterError(
-            f"{name}.count must be an integer from 2 to {MOST_VALUES:,}, not {repr(count)}"
+            f"{name}.count must be an integer from 2 to {MOST_VALUES:,}, not {shortened(count)}"
         )
     if spacing not in ("log", "linear"):
-        raise ParameterError(f'{name}.spacing must be "log" or "linear", not {repr(spacing)}')
+        raise ParameterError(f'{name}.spacing must be "log" or "linear", not {shortened(spacing)}')
     if spacing == "log" and first <= 0:
         raise ParameterError(
             f"{name}.from must be greater than 0 to be spaced by log, not {first:g}"

@@ -10,13 +10,15 @@ from numpy.typing import NDArray
 
 from meanfield.errors import ParameterError, SolverError
 from meanfield.parameters import Parameters
-from meanfield.predict.many import in_quadrature, predict_many
+from meanfield.predict.many import NEVER, in_quadrature, predict_many
 from meanfield.predict.prediction import predict
+from meanfield.predict.trust import REASONS
 from meanfield.sweep.grid import Grid
 from meanfield.sweep.store import DONE, IMPOSSIBLE, Block, Variable, Variables
 
 POINTS = 2**14  # of a block, when all are solved at once
 SLOW_POINTS = 8  # when each is a prediction of its own
+JUDGED = ("trusted", "relative_delay", "relative_lag")  # of a closure
 CURVES = ("R", "Q", "S", "next_token_accuracy", "rollout_accuracy")
 
 
@@ -25,6 +27,11 @@ def variables(grid: Grid) -> Variables:
     names = ["onset_epoch", *(CURVES if grid.epochs.size else ())]
     found = {name: Variable.of(name, ("epoch",) if name in CURVES else ()) for name in names}
     found["onset_epoch"] = replace(found["onset_epoch"], source=grid.theory.equations)
+    for name in JUDGED if in_quadrature(grid.theory) else ():
+        found[name] = Variable.of(name, ())
+        if name == "trusted":
+            why = "; ".join([*REASONS.values(), NEVER])
+            found[name] = replace(found[name], says=f"{found[name].says}: {why}")
     return found
 
 
@@ -52,6 +59,7 @@ def solve_points(grid: Grid, index: list[NDArray[Any]]) -> dict[str, NDArray[Any
         settings[name] = values[i]
     batch = predict_many(grid.theory, **settings, epochs=grid.epochs)
     found: dict[str, Any] = {"onset_epoch": batch.onset_epoch}
+    found |= {name: np.asarray(getattr(batch, name), float) for name in JUDGED}
     if grid.epochs.size:
         found |= {name: getattr(batch, name) for name in CURVES}
     return {**found, "status": np.full(len(batch.onset_epoch), DONE, np.int8)}

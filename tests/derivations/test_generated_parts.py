@@ -109,10 +109,25 @@ def test_a_closure_of_your_own_may_use_sizes_and_rates() -> None:
     [
         (R * sp.Symbol("Q"), {}, "may use R, N, K, T, d, gamma, g_0, not Q"),
         (R * gamma, {"N": 3}, "needs a value of gamma"),
-        (R - sp.Rational(1, 2), {}, "at least 0 for 0 < R < 1"),
-        (gamma * R * (1 - R), {"gamma": -0.1}, "at least 0 for 0 < R < 1"),
+        (R - sp.Rational(1, 2), {}, "above 0 for 0 < R < 1"),
+        (gamma * R * (1 - R), {"gamma": -0.1}, "above 0 for 0 < R < 1"),
         (1 / (R - sp.Rational(1, 4)) ** 2, {}, "finite"),
-        (sp.sqrt(R - sp.Rational(1, 3)), {}, "finite and at least 0"),
+        (sp.sqrt(R - sp.Rational(1, 3)), {}, "finite and above 0"),
+        (sp.I * R * (1 - R), {}, r"above 0 for 0 < R < 1; I\*R\*\(1 - R\) is \(0.0 \+ "),
+        (sp.Integer(0), {}, "above 0 for 0 < R < 1; 0 is 0"),
+        (R * sp.Max(0, sp.Rational(1, 3) - R), {}, "is 0.0 at R = 0.5"),
+        (sp.Float(0.3), {}, "must vanish at R = 1 like 1 - R or faster, else R exceeds 1; 0.3"),
+        (R * (1 - R / 2), {}, "must vanish at R = 1"),
+        (sp.sqrt(R * (1 - R)), {}, "must vanish at R = 1"),
+        (sp.Integer(10) ** 400 * R * (1 - R), {}, r"of reasonable size; 1000+\.\.\. is 2"),
+        (sp.Float("1e-320") * R * (1 - R), {}, "of reasonable size"),
+        (sp.Function("g")(R), {}, r"must be an expression that has a value, not g\(R\)"),
+        (sp.Derivative(sp.Function("g")(R), R), {}, "must be an expression that has a value"),
+        (sp.Integral(R * gamma, (gamma, 0, 1)), {}, "must be an expression that has a value"),
+        (sp.Eq(R, 1), {}, "must be an expression that has a value"),
+        (sp.Matrix([R]), {}, "must be an expression that has a value"),
+        (sp.zoo, {}, "must be an expression that has a value, not zoo"),
+        (R * (1 - R) * sp.besselj(0, R), {}, "cannot be computed: no NumPy code is known for bess"),
         (R * (1 - R) * sp.zeta(1 + R), {}, "no NumPy code is known for zeta"),
     ],
 )
@@ -121,6 +136,38 @@ def test_a_closure_that_cannot_be_is_refused(
 ) -> None:
     with pytest.raises(ValueError, match=complaint):
         compiled_closure(closure, values)
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        sp.tanh(1 - R), (1 - R) * sp.cosh(R), sp.erf(1 - R), (1 - R) * sp.erfc(R),
+        sp.Min(R, 1 - R), (1 - R) * sp.Max(R, sp.Rational(1, 2)), (1 - R) * (1 + sp.floor(3 * R)),
+        (1 - R) * sp.ceiling(3 * R), (1 - R) * (1 + sp.Mod(R, sp.Rational(3, 10))),
+        (1 - R) * sp.sec(R), (1 - R) * sp.csc(R), (1 - R) * sp.coth(R), (1 - R) * sp.sech(R),
+        (1 - R) * sp.sinc(R), (1 - R) * sp.asinh(R), (1 - R) * sp.atanh(R / 2),
+        (1 - R) * sp.acosh(1 + R), (1 - R) * (1 + sp.Heaviside(R - sp.Rational(1, 3))),
+        (1 - R) * sp.cot(R), (1 - R) * sp.csch(R), (1 - R) * sp.atan(R), sp.Abs(R - 1),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_closure_of_your_own_may_use_such_functions(shape: sp.Expr) -> None:
+    """Against SymPy's own numbers, its slope against differences of them."""
+    closure = R * shape
+    growth, growth_slope, bend = compiled_closure(closure)
+    for place in (0.21, 0.47, 0.83):
+        rho = math.log(place / (1 - place))
+        ahead, here, behind = (
+            float(closure.subs(R, sp.Rational(1) / (1 + sp.exp(-at))))
+            for at in (rho + 1e-5, rho, rho - 1e-5)
+        )
+        width = place * (1 - place)
+        assert growth(rho, 1.0) == pytest.approx(here / width, rel=1e-12)
+        slope = (math.log(ahead) - math.log(behind)) / 2e-5  # of log G
+        assert growth_slope(rho, 1.0) == pytest.approx(
+            here / width * (slope - (1 - 2 * place)), rel=1e-6, abs=1e-8
+        )
+        assert bend(rho) == pytest.approx(1 - 2 * place - slope / 2, rel=1e-6, abs=1e-8)
 
 
 def test_slopes_of_internal_time() -> None:
@@ -160,8 +207,10 @@ def test_slope_of_what_an_error_is_the_mean_of(y: float) -> None:
 
 
 def test_a_closure_of_your_own_may_have_cases() -> None:
-    steep = sp.Piecewise((R * (1 - R), sp.Rational(1, 2) > R), (sp.Max(R, 0.75) / 4, True))
+    steep = sp.Piecewise(
+        (R * (1 - R), sp.Rational(1, 2) > R), (R * (1 - R) * sp.Max(R, 0.75), True)
+    )
     growth, growth_slope, _ = compiled_closure(steep)
     np.testing.assert_allclose(growth(np.array([-1.0, 0.0]), 1.0), [1.0, 0.75], rtol=1e-14)
-    assert growth(2.0, 1.0) == pytest.approx(1 / 4 * (1 + math.exp(2.0)), rel=1e-14)
+    assert growth(2.0, 1.0) == pytest.approx(1 / (1 + math.exp(-2.0)), rel=1e-14)
     assert growth_slope(-1.0, 1.0) == 0

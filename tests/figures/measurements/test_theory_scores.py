@@ -12,7 +12,7 @@ from figures.measurements import theory_scores
 from figures.measurements.theory_scores import MAIN, Model, model
 from meanfield.attention import typical
 from meanfield.compare.comparison import compare
-from meanfield.predict import seeds
+from meanfield.predict import spread
 from meanfield.predict.prediction import predict
 from meanfield.runs.measured import of_run
 from meanfield.start import Start
@@ -79,7 +79,7 @@ def test_spectral_against_the_median_seed() -> None:
 
 
 def test_what_is_expected_of_a_closure(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(seeds, "SAMPLES", 3)
+    monkeypatch.setattr(spread, "SAMPLES", 3)
     found = theory_scores.expected_delay(P)
     pairs = list(zip(*typical.draw(P, 3), strict=True))
     for name in ("linear", "quadratic"):

@@ -153,7 +153,7 @@ def test_another_closure_of_ones_own_conserves_what_it_should():
         (R * sp.Symbol("x"), "a closure G(R) may use R, N, K, T, d, gamma, g_0, not x"),
         (
             -R * (1 - R),
-            "a closure G(R) must be finite and at least 0 for 0 < R < 1; -R*(1 - R) is -",
+            "a closure G(R) must be finite and above 0 for 0 < R < 1; -R*(1 - R) is -",
         ),
     ],
 )

@@ -10,7 +10,7 @@ from meanfield import ParameterError, Parameters, predict
 from meanfield.attention import typical
 from meanfield.attention.onset import onset_of_softmax
 from meanfield.attention.typical import draw, followable_planes, typical_heads
-from meanfield.predict import seeds
+from meanfield.predict import spread
 
 DEFAULT = Parameters(N=20, T=10)
 
@@ -44,7 +44,7 @@ def test_spectral_starts_where_the_mean_does_and_saturates():
 )
 def test_spectral_is_the_median_seed(p):
     """Within 4 %, of which the median of 400 seeds has up to 3 (two standard errors)."""
-    onsets = seeds.onset_epochs(p, *draw(p, 400, rng_seed=3))
+    onsets = spread.onset_epochs(p, *draw(p, 400, rng_seed=3))
     assert np.all(np.isfinite(onsets))
     own = predict(p, "spectral", points=2).onset_epoch
     assert own == pytest.approx(np.median(onsets), rel=0.04)
@@ -57,7 +57,7 @@ def test_the_typical_start_is_that_of_any_N_and_K():
     shares = [share(Parameters(N=N, K=K, T=10)) for N, K in ((20, 20), (3, 3), (10, 2), (500, 7))]
     assert shares == pytest.approx([shares[0]] * 4, rel=1e-9)
     p = Parameters(N=10, K=2, T=10)
-    onsets = np.concatenate([seeds.onset_epochs(p, *draw(p, 500, rng_seed=n)) for n in range(4)])
+    onsets = np.concatenate([spread.onset_epochs(p, *draw(p, 500, rng_seed=n)) for n in range(4)])
     low, median, high = np.quantile(onsets, (0.1, 0.5, 0.9))
     assert high / low > 5
     assert predict(p, "spectral", points=2).onset_epoch == pytest.approx(median, rel=0.05)
@@ -66,7 +66,7 @@ def test_the_typical_start_is_that_of_any_N_and_K():
 def test_spread_of_the_sizes_counts():
     """The median of 4000 seeds within 1 % (0.4 its standard error); 1.5 % are due to the sizes."""
     p = Parameters(N=20, T=5, d_head=16, rope_theta=1e4)
-    onsets = [seeds.onset_epochs(p, *draw(p, 1000, rng_seed=n)) for n in range(4)]
+    onsets = [spread.onset_epochs(p, *draw(p, 1000, rng_seed=n)) for n in range(4)]
     own = predict(p, "spectral", points=2).onset_epoch
     assert own == pytest.approx(np.median(onsets), rel=0.01)
 

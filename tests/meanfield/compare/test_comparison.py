@@ -233,3 +233,12 @@ def test_without_R_Q_and_S_theory_starts_nominal() -> None:
         compare(bare, "linear")
     with pytest.raises(ParameterError, match="nothing can be compared: no measured start"):
         compared(bare, ["linear"], ["measured"])
+
+
+def test_few_training_data_are_noted() -> None:
+    for n_train, told in ((50, True), (500, False)):
+        measured, _ = compared(
+            measured_like(training={"n_train": n_train}), ["linear"], ["nominal"]
+        )
+        few = [note for note in measured.notes if note.startswith(f"n_train = {n_train} sequences")]
+        assert bool(few) == told

@@ -204,3 +204,9 @@ def test_many_models_side_by_side():
         logic=Family(N=9, K=4, Q=0.0, S=-0.1, overlap=0.1), C=0.2, T=6, w_variance=0.02
     ).next_token_error(R[1], Q[1], S[1], None)
     assert many.next_token_error(R, Q, S, None)[1] == pytest.approx(other, rel=1e-13)
+
+
+@pytest.mark.parametrize(("sigma_c", "sigma_o"), [(1e-9, 1e-9), (1e-9, 3e-9), (3e-9, 1e-9)])
+def test_hardly_any_noise_is_like_none(sigma_c: float, sigma_o: float) -> None:
+    errors = next_token_error(np.array([1.0, -1.0, 1e300]), sigma_c, sigma_o, 7)
+    assert errors.tolist() == [0.0, 1.0, 0.0]

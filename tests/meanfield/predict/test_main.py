@@ -16,6 +16,8 @@ import meanfield
 from meanfield import Parameters, Start, Theory, Trajectory, predict
 from meanfield.attention.typical import draw
 from meanfield.predict import __main__ as cli
+from meanfield.predict import trajectory
+from meanfield.predict.spread import Spread
 from meanfield.runs import run as runs
 from meanfield.start import vocabulary_overlap
 from tests.meanfield.example_run import training
@@ -59,6 +61,8 @@ def test_module_and_function_share_a_name_in_peace():
 import sys
 from meanfield import Parameters, predict
 from meanfield.predict import __main__ as cli
+from meanfield.predict import trajectory
+from meanfield.predict.spread import Spread
 from meanfield.predict.prediction import predict as same
 assert predict is same
 import meanfield.predict
@@ -177,9 +181,10 @@ def test_a_measured_start_and_a_caveat_are_told(capsys):
     assert cli.main([*few, "--R0", "0.11"]) == 0
     printed = capsys.readouterr().out
     assert "judged from the nominal start, not the one given, against" in printed
-    assert "caveats\n  accuracies before the attention onset are not to be trusted" in printed
+    assert "caveats\n  the linear closure is not trusted for the onset epoch: 30% late" in printed
+    assert "\n  accuracies before the attention onset are not to be trusted" in printed
     assert cli.main([*few, "--json"]) == 0
-    (caveat,) = json.loads(capsys.readouterr().out)["caveats"]
+    _, caveat = json.loads(capsys.readouterr().out)["caveats"]
     assert "few actions: the wrong logits are not independent Gaussians" in caveat
 
 
@@ -269,7 +274,7 @@ def test_a_run_that_the_theory_is_not_about_is_refused(run_file, tmp_path, capsy
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ("", "--seed must name a seed of"),
+        ("", "holds the seeds 3, 5: name one with --seed"),
         ("--seed 4", "which holds the seeds 3, 5, not 4"),
         ("--seed 5 --d-head 8", "--d-head cannot be given with --run, whose file says it"),
         ("--seed 5 --Q0 0.1", "--Q0 cannot be given with --run, whose file says it"),
@@ -290,10 +295,20 @@ def test_wrong_use_of_a_run_file_is_one_sentence(run_file, arguments, words, cap
     [
         ("--N 20 --T 10 --seed 3", "--seed 3 needs --run, the file the seed is in"),
         ("--N 20 --T 10 --samples 1", "samples must be between 2 and 1000000000, not 1"),
+        (
+            "--N 20 --T 10 --samples 1000000000",
+            "samples = 1000000000 would take 954 GiB of memory; at most 1048576 are allowed",
+        ),
+        (
+            "--N 20 --T 10 --points 1000000000",
+            "points = 1000000000 would take 931 GiB of memory; at most 1073741 are allowed",
+        ),
         ("--run no.npz --seed 3", "no.npz"),
+        ("--run . --seed 3", ". is a folder: name one run file in it"),
         (
             "--N 20 --T 10 --closure per-seed",
-            "per-seed+fluctuations needs q and k of a start, but q is missing",
+            "per-seed+fluctuations follows one seed, whose query and key it starts from: name it "
+            "by --run FILE --seed S",
         ),
         (
             "--N 20 --T 10 --theory linear --no-fluctuations",
@@ -332,7 +347,7 @@ def test_wrong_use_of_a_run_file_is_one_sentence(run_file, arguments, words, cap
             "the theory must be linear, quadratic, spectral, per-seed, alone or with "
             "+fluctuations, not 'cubic'",
         ),
-        ("--N 20 --T 10 --points 0", "points must be between 2 and 10000000, not 0"),
+        ("--N 20 --T 10 --points 0", "points must be between 2 and 1000000000, not 0"),
         (
             "--N 20 --T 10 --npz no/such/run.npz",
             "no/such/run.npz cannot be written; name a file in a "
@@ -378,3 +393,35 @@ def test_cite_and_help(capsys):
             cli.main([option])
         assert stopped.value.code == 0
         assert words in " ".join(capsys.readouterr().out.split())
+
+
+def test_the_phases_are_said_before_the_spread_is_drawn(capsys, monkeypatch):
+    said = []
+
+    def spread(*_, **__):
+        said.append(capsys.readouterr().out)
+        return Spread(9, 1.0, 2.0, 3.0)
+
+    monkeypatch.setattr(trajectory, "onset_spread", spread)
+    assert cli.main([*SMALL]) == 0
+    (before,) = said
+    assert "phases\n  heuristic" in before
+    assert "\n       epoch           R" in before
+    assert "80 % of seeds" not in before
+    assert "80 % of seeds between epoch 1 and 3" in capsys.readouterr().out
+
+
+def test_a_file_of_one_seed_needs_no_seed(run_file, tmp_path, capsys):
+    run = runs.read_run(run_file)
+    names = [each.name for each in dataclasses.fields(run)]
+    B = len(run.seeds)
+    one = {name: getattr(run, name)[1:] for name in names
+           if isinstance(getattr(run, name), np.ndarray) and name != "epoch"}  # fmt: skip
+    assert B == 2
+    dataclasses.replace(run, **one).save(tmp_path / "one.npz")
+    printed = []
+    for arguments in (["--run", str(tmp_path / "one.npz")], ["--run", run_file, "--seed", "5"]):
+        options = ["--theory", "per-seed", "--epochs", "40", "--points", "3", "--csv"]
+        assert cli.main([*arguments, *options]) == 0
+        printed.append(capsys.readouterr().out)
+    assert printed[0] == printed[1]

@@ -1,14 +1,17 @@
 """The ODE solver and the exact quadrature: two ways to the same curve."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import sympy as sp
 from scipy.special import expit
 
 from meanfield import ParameterError, Parameters, Start, Theory, generated, predict
-from meanfield.attention import closures
+from meanfield.attention import closures, typical
 from meanfield.predict import many
 from meanfield.predict.many import in_quadrature, predict_many
+from meanfield.predict.seeds import predict_seeds
 
 SETS = 100  # of each closure
 
@@ -250,4 +253,96 @@ def test_what_is_solved_in_quadrature():
 def test_what_cannot_be_is_refused(change, words):
     with pytest.raises(ParameterError) as caught:
         predict_many(**{"N": 20, "T": 10, **change})
+    assert str(caught.value).startswith(words)
+
+
+# --- labels, and what to trust -------------------------------------------------------------------
+
+
+def test_a_grid_has_a_dimension_for_each_argument() -> None:
+    pytest.importorskip("xarray")
+    N, T = np.array([5, 6, 20]), np.array([3, 101])
+    batch = predict_many(N=N[:, None], T=T, epochs=[10.0, 300.0], lr=3.0)
+    data = batch.to_xarray()
+    assert dict(data.sizes) == {"N": 3, "T": 2, "step": 2}
+    assert data.N.values.tolist() == [5, 6, 20]
+    point = data.sel(N=6, T=101)
+    assert float(point.onset_epoch) == batch.onset_epoch[1, 1]
+    assert point.epoch.values.tolist() == [10.0, 300.0]
+    assert float(point.R[1]) == batch.R[1, 1, 1]
+    assert np.array_equal(data.trusted, batch.trusted)
+    assert np.array_equal(data.relative_delay, batch.relative_delay)
+    assert np.array_equal(data.untrusted_closure, batch.reasons["closure"])
+    assert data.attrs["lr"] == 3.0
+    assert data.attrs["theory"] == "linear"
+    assert data.attrs["caveats"] == " ".join(batch.caveats)
+    assert data.onset_epoch.attrs["units"] == "epoch"
+
+
+def test_arguments_that_vary_together_are_coordinates_of_one_axis() -> None:
+    pytest.importorskip("xarray")
+    data = predict_many(N=[5, 6], T=[3, 4], C=np.array([[0.1], [0.2], [0.3]])).to_xarray()
+    assert dict(data.sizes) == {"C": 3, "axis_1": 2}
+    assert data.N.dims == data["T"].dims == ("axis_1",)
+    assert predict_many(N=5, T=4).to_xarray().onset_epoch.dims == ()
+    same = predict_many(N=np.arange(5, 9).reshape(2, 2), T=4).to_xarray()
+    assert same.N.dims == ("axis_0", "axis_1")
+
+
+def test_a_batch_says_in_a_line_what_it_is_and_is_not() -> None:
+    batch = predict_many(N=[20, 5], T=101)
+    assert repr(batch).startswith("<Batch linear: 2 (N), 0 epochs, onset epoch ")
+    assert repr(batch).endswith(", 2 of 2 not to be trusted>")
+    first, second = batch.caveats
+    assert first == (
+        "the closure's onset is more than a tenth off that of the softmax attention (2 of 2)"
+    )
+    assert second.endswith("equal permutations and learns otherwise (1 of 2)")
+    assert "softmax attention (2 of 2)" in batch._repr_html_()
+    fine = predict_many(N=20, T=10)
+    assert bool(fine.trusted)
+    assert repr(fine).endswith("onset epoch 320.7 to 320.7>")
+
+
+def test_an_onset_that_is_never_reached_is_not_trusted() -> None:
+    batch = predict_many(N=20, T=10, Q=[0.0, -1.0], S=0.0)
+    assert batch.onset_epoch[1] == np.inf
+    assert batch.trusted.tolist() == [True, False]
+    assert batch.caveats == ["R = 1/2 is not reached, or later than can be said (1 of 2)"]
+
+
+def test_seeds_have_no_closure_to_trust() -> None:
+    p = Parameters(N=8, T=4, d_head=8)
+    q, k = typical.draw(p, 2)
+    starts = [Start(q=one, k=other) for one, other in zip(q, k, strict=True)]
+    batch = predict_seeds(p, "per-seed", starts=starts, epochs=[0.0, 500.0])
+    assert batch.judgement is None
+    assert batch.trusted.all()
+    assert batch.relative_delay.tolist() == [0, 0]
+    assert repr(batch).startswith("<Batch per-seed: 2 (seed), 2 epochs, onset epoch ")
+    pytest.importorskip("xarray")
+    assert batch.to_xarray().R.dims == ("seed", "step")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        (
+            {"N": [5, 6], "T": [3, 4, 5]},
+            "these shapes do not go together: N (2,) and T (3,); for a grid put each on an axis of "
+            "its own, as in N[:, None]",
+        ),
+        (
+            {"N": [5, 6], "T": 3, "C": [0.1, 0.2, 0.3]},
+            "these shapes do not go together: N (2,) and C (3,); for a grid",
+        ),
+        (
+            {"N": [5, 6], "T": 3, "epochs": np.ones((3, 4))},
+            "epochs of shape (3, 4) do not go with parameters of shape (2,): give (E,) for all",
+        ),
+    ],
+)
+def test_shapes_that_do_not_go_together_are_named(wrong: dict[str, Any], words: str) -> None:
+    with pytest.raises(ParameterError) as caught:
+        predict_many(**wrong)
     assert str(caught.value).startswith(words)

@@ -202,10 +202,16 @@ def test_the_default_theory_is_that_of_a_typical_seed_with_fluctuations() -> Non
         ({"epochs": [0]}, "epochs must be greater than 0, not 0.0"),
         ({"epochs": math.nan}, "epochs must be a finite number, not nan"),
         ({"epochs": 1e101}, "the training time lr * epochs must be above 0 and at most 1e+100"),
-        ({"points": 1}, "points must be between 2 and 10000000, not 1"),
-        ({"points": 10**7 + 1}, "points must be between 2 and 10000000, not 10000001"),
+        ({"points": 1}, "points must be between 2 and 1000000000, not 1"),
+        (
+            {"points": 10**7 + 1},
+            "points = 10000001 would take 9.31 GiB of memory; at most 1073741 are allowed",
+        ),
         ({"points": 2.0}, "points must be an integer, not 2.0"),
         ({"start": Start(R=0.0)}, "R must lie strictly between 0 and 1, not 0.0"),
+        ({"start": Start(Q=1.1e6)}, "Q must lie between -1e+06 and 1e+06, not 1100000.0"),
+        ({"start": Start(S=-1e7)}, "S must lie between -1e+06 and 1e+06, not -10000000.0"),
+        ({"start": Start(C=1e300)}, "C must lie between -1e+06 and 1e+06, not 1e+300"),
         ({"start": Start(Q=math.inf)}, "Q must be a finite number, not inf"),
         ({"training": Training(weight_decay=1.0)}, "weight_decay = 1.0 is not covered: the theory"),
     ],
@@ -227,3 +233,23 @@ def test_outside_the_basin_R_falls() -> None:
     inside = predict(UNEVEN, start=Start(Q=-0.05, S=0.0))
     assert inside.onset_epoch > predict(UNEVEN).onset_epoch
     assert logit(inside.R[1]) < logit(0.1)
+
+
+@pytest.mark.parametrize("name", ["linear", "quadratic"])
+@pytest.mark.parametrize("missing", [1e-6, 1e-9, 1e-12, 1.2e-16])
+def test_a_start_next_to_one_is_like_one_further_off(name: str, missing: float) -> None:
+    p = Parameters(N=20, T=10)
+    run, other = (predict(p, name, start=Start(R=1 - off)) for off in (missing, 1e-5))
+    assert run.onset_epoch == other.onset_epoch == 0
+    assert run.saturation_epoch == pytest.approx(other.saturation_epoch, rel=1e-4)
+    assert run.epoch[-1] == other.epoch[-1]
+
+
+@pytest.mark.parametrize("name", ["linear", "spectral+fluctuations"])
+@pytest.mark.parametrize("sizes", [(2, 2), (20, 10), (200, 2)])
+@pytest.mark.parametrize("Q", [-30.0, -1e6, 1e6])
+def test_accuracies_are_chances_from_any_start(name: str, sizes: tuple, Q: float) -> None:
+    N, T = sizes
+    run = predict(Parameters(N=N, T=T), name, start=Start(Q=Q, S=0.0), epochs=300.0, points=7)
+    for curve in (run.next_token_accuracy, run.rollout_accuracy):
+        assert np.all((curve >= 0) & (curve <= 1))

@@ -11,7 +11,8 @@ from scipy.special import logit
 
 from meanfield import Parameters, Start, Theory, generated, predict
 from meanfield.attention import closures
-from meanfield.predict.report import listed, number, phases, report, small, table
+from meanfield.predict.report import listed, number, phases, report, small, table, trusted
+from meanfield.predict.spread import Spread
 from meanfield.theory import CLOSURES
 
 DEFAULT = Parameters(N=20, T=10)
@@ -20,7 +21,7 @@ DEFAULT = Parameters(N=20, T=10)
 def test_all_that_is_known_is_said_in_order() -> None:
     p = Parameters(N=10, K=2, T=10)
     run = predict(p, Theory.parse("linear", steps=True), start=Start(R=0.11, C=0.4))
-    lines = report(run, ["trusted", "or not"]).splitlines()
+    lines = report(run).splitlines()
     rates = [closures.rate(each, p) for each in CLOSURES.values()]
     assert lines[:4] == [
         "parameters",
@@ -29,21 +30,30 @@ def test_all_that_is_known_is_said_in_order() -> None:
         f"  gamma = {rates[0]:.6g}  g_0 = {rates[1]:.6g}",
         "start",
     ]
-    assert lines[4:9] == [
+    assert lines[4:7] == [
         "  R0 = 0.11  Q0 = 0.04  S0 = 0.04  C = 0.4",
         "theory linear, gradient steps of size lr",
-        "  trusted",
-        "  or not",
         "phases",
     ]
-    assert lines[9:13] == [f"  {phase}" for phase in phases(run)]
-    assert lines[13] == "caveats"
-    assert lines[14].startswith("  accuracies before the attention onset are not to be trusted")
-    assert lines[15] == ""
-    assert "\n".join(lines[16:]) == table(run)
-    plain = report(predict(DEFAULT, "linear"), [])
-    assert "theory linear\nphases\n" in plain
-    assert "caveats" not in plain
+    assert lines[7:11] == [f"  {phase}" for phase in phases(run)]
+    assert lines[11] == ""
+    assert "\n".join(lines[12:]) == table(run)
+    assert "theory linear\nphases\n" in report(predict(DEFAULT, "linear"))
+
+
+def test_what_to_trust_is_said_once() -> None:
+    off = trusted(predict(Parameters(N=10, K=2, T=10), "linear", points=2), None).splitlines()
+    assert off[0] == "trust"
+    assert off[1].startswith("  judged from the nominal start against")
+    assert off[2] == "caveats"
+    assert off[3].startswith("  the linear closure is not trusted for the onset epoch: 30% late")
+    assert off[4].startswith("  accuracies before the attention onset are not to be trusted")
+    fine = trusted(predict(DEFAULT, "linear", points=2), None).splitlines()
+    assert [line[:9] for line in fine] == ["trust", "  trusted", "  judged "]
+    typical = trusted(predict(DEFAULT, points=2), Spread(9, 1.0, 2.0, 3.0)).splitlines()
+    assert typical[1].startswith("  softmax attention of a typical seed")
+    assert typical[2] == f"  {Spread(9, 1.0, 2.0, 3.0).in_words(10)}"
+    assert len(typical) == 3
 
 
 def test_phases_of_a_run_that_reaches_all() -> None:
@@ -132,10 +142,25 @@ def test_numbers_of_epochs(value: float, said: str) -> None:
 
 @pytest.mark.parametrize(
     ("value", "said"),
-    [(0.0, "0.0000"), (0.5, "0.5000"), (1e-3, "0.0010"), (9e-4, "9.00e-04"), (-2.0, "-2.0000")],
+    [
+        (0.0, "0.0000"),
+        (0.5, "0.5000"),
+        (1e-3, "0.0010"),
+        (9e-4, "9.00e-04"),
+        (-2.0, "-2.0000"),
+        (9999.4, "9999.4000"),
+        (1e6, "1e+06"),
+        (-123456.0, "-1.2346e+05"),
+    ],
 )
 def test_numbers_of_order_one(value: float, said: str) -> None:
     assert small(value) == said
+
+
+def test_columns_stay_apart() -> None:
+    run = predict(DEFAULT, "linear", start=Start(Q=1e6, S=-9999.0), epochs=10, points=3)
+    for line in table(run).splitlines()[1:]:
+        assert len(line.split()) == 7
 
 
 def test_names_and_values_in_a_line() -> None:

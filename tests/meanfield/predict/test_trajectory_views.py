@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from meanfield import ParameterError, Parameters, Start, Theory, Trajectory, predict
+from meanfield import ParameterError, Parameters, Start, Theory, Training, Trajectory, predict
 
+DEFAULT = Parameters(N=20, T=10)
 P = Parameters(N=8, T=5, K=6, d_head=16)
 RUN = predict(P, start=Start(C=0.1), points=21)
 
@@ -41,8 +43,38 @@ def test_a_file_knows_its_own_epochs_only(tmp_path: Path) -> None:
 
 def test_one_line_says_what_it_is() -> None:
     line = repr(predict(P, Theory.parse("linear"), epochs=2, points=3))
-    assert line == ("<Trajectory linear: N = 8, T = 5, K = 6, 3 epochs to 2, attention onset none>")
+    assert line == (
+        "<Trajectory linear: N = 8, T = 5, K = 6, 3 epochs to 2, attention onset none, 1 caveat>"
+    )
     assert f"epoch {RUN.onset_epoch:.4g}>" in repr(RUN)
+
+
+def test_caveats_go_wherever_it_goes(tmp_path: Path) -> None:
+    few = Training(n_train=20)
+    run = predict(P, Theory.parse("linear"), points=5, training=few)
+    off, scarce = run.caveats
+    assert off.startswith("the linear closure is not trusted for the onset epoch: ")
+    assert scarce.startswith(
+        "n_train = 20 sequences hold 2.1 examples of each action in each state"
+    )
+    assert run.to_dict()["caveats"] == run.caveats == json.loads(run.to_json())["caveats"]
+    run.to_npz(tmp_path / "run.npz")
+    back = Trajectory.from_npz(tmp_path / "run.npz")
+    assert back.caveats == run.caveats  # of the training too, which the file does not hold
+    assert repr(back).endswith(", 2 caveats>")
+    assert run.at(3.0).caveats == run.caveats
+    pytest.importorskip("xarray")
+    assert run.to_xarray().attrs["caveats"] == " ".join(run.caveats)
+    caption = " ".join(run.plot().get_supxlabel().split())
+    assert caption == "; ".join(run.caveats)
+    assert predict(DEFAULT, points=5).plot().get_supxlabel() == ""
+
+
+def test_a_notebook_shows_a_table_of_it() -> None:
+    html = predict(P, Theory.parse("linear"), points=5)._repr_html_()
+    assert "<td style='text-align:left'>8</td>" in html
+    assert "onset_epoch" in html
+    assert "not trusted for the onset epoch" in html
 
 
 def test_labelled_tables_hold_the_curves() -> None:

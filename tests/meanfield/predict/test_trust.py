@@ -1,15 +1,21 @@
 """What to trust: how late each closure comes, against epochs that were integrated elsewhere."""
 
 import math
+from dataclasses import replace
 
+import numpy as np
 import pytest
 import sympy as sp
 
-from meanfield import Parameters, Start, Theory, predict
+from meanfield import Parameters, Start, Theory, Training, predict, predict_many
 from meanfield.attention import closures, typical
+from meanfield.attention import onset as onsets
 from meanfield.attention.onset import onset_of_softmax
 from meanfield.predict import trust
-from meanfield.predict.seeds import onset_spread
+from meanfield.predict.spread import onset_spread
+from meanfield.theory import CLOSURES as closures_of
+
+DEFAULT = Parameters(N=20, T=10)
 
 
 def test_an_onset_beyond_float64_is_still_judged():
@@ -78,23 +84,20 @@ def test_words_on_trust():
         assert "cannot be judged" in cannot
 
 
-def test_each_kind_of_theory_is_trusted_in_its_own_way():
+def test_each_kind_of_theory_is_judged_in_its_own_way():
     p = Parameters(N=9, K=4, T=6, d_head=16)
     R, gamma = sp.symbols("R gamma", positive=True)
-    assert trust.trust(predict(p, "linear", points=2), samples=9) == trust.of_closure(
-        closures.LINEAR, p
-    )
-    assert trust.trust(predict(p, "quadratic", points=2), samples=9) == trust.of_closure(
-        closures.QUADRATIC, p
-    )
+    for name, closure in (("linear", closures.LINEAR), ("quadratic", closures.QUADRATIC)):
+        assert predict(p, name, points=2).trust == trust.of_closure(closure, p)
+    # a closure of your own by the same measure: this one is the linear closure
     own = predict(p, Theory(attention=gamma * R * (1 - R)), points=2)
-    assert trust.trust(own, samples=9) == (
-        "a closure of your own: nothing is known of when it holds",
-    )
+    delay = trust.percent(trust.relative_delays(p, closures.LINEAR)[0])
+    assert f": {delay} (linear: {delay}, quadratic: " in own.trust[0]
     q, k = (each[0] for each in typical.draw(p, 1))
     seed = predict(p, "per-seed", start=Start(q=q, k=k), points=2)
-    assert trust.trust(seed, samples=9) == (
-        "softmax attention of the query and key given, no closure",
+    assert seed.trust == ("softmax attention of the query and key given, no closure",)
+    assert predict(p, points=2).trust == (
+        "softmax attention of a typical seed, no closure; its onset stands for the median seed's",
     )
 
 
@@ -103,17 +106,8 @@ def test_a_typical_seed_is_told_with_the_spread_about_it(name):
     p = Parameters(N=9, K=4, T=6, d_head=16)
     known = {"overlap": 0.2} if "+" in name else {}
     run = predict(p, name, start=Start(**known), points=2)
-    first, second = trust.trust(run, samples=20)
-    assert first == (
-        "softmax attention of a typical seed, no closure; its onset stands for the median seed's"
-    )
-    spread = onset_spread(p, Theory.parse(name), samples=20, **known)
-    assert second == (
-        f"the onset: 80 % of seeds between epoch {spread.low:.0f} and {spread.high:.0f}, median "
-        f"{spread.median:.0f} (20 drawn, from the nominal start)"
-    )
-    two = trust.trust(predict(Parameters(N=9, T=2, d_head=16), "spectral", points=2), samples=9)
-    assert two[1].startswith("R = 3/4: 80 % of seeds")
+    assert run.spread(samples=20) == onset_spread(p, Theory.parse(name), samples=20, **known)
+    assert predict(p, "linear", points=2).spread() is None
 
 
 def test_a_measured_start_is_told_whatever_of_it_was_given():
@@ -126,7 +120,7 @@ def test_a_measured_start_is_told_whatever_of_it_was_given():
         (Start(S=0.1), True),
         (Start(C=0.1), True),
     ):
-        lines = trust.trust(predict(p, "linear", start=start, points=2), samples=9)
+        lines = predict(p, "linear", start=start, points=2).trust
         assert lines == trust.of_closure(closures.LINEAR, p, measured=measured)
         assert ("not the one given" in lines[1]) == measured
 
@@ -143,3 +137,174 @@ def test_a_measured_start_is_told_whatever_of_it_was_given():
 )
 def test_delays_in_words(delay, said):
     assert trust.percent(delay) == said
+
+
+# --- caveats -------------------------------------------------------------------------------------
+
+
+def test_there_are_none_where_all_is_well():
+    for p in (DEFAULT, Parameters(N=40, T=20)):
+        assert predict(p, points=2).caveats == []
+    assert predict(DEFAULT, "linear", points=2).caveats == []
+
+
+def test_a_prediction_carries_what_the_command_says():
+    (off, equal) = predict(Parameters(N=5, T=101), "linear", points=2).caveats
+    assert off.startswith("the linear closure is not trusted for the onset epoch: more than ten ")
+    assert equal.startswith("in 8% of all vocabularies two of the K = 5 permutations are equal:")
+
+
+@pytest.mark.parametrize("p", [Parameters(N=10, K=2, T=10), Parameters(N=100, K=5, T=30)], ids=str)
+def test_accuracies_before_the_onset(p):
+    run = predict(p, "linear", points=2)
+    assert run.rollout_half_epoch < run.onset_epoch
+    caveat = run.caveats[-1]
+    assert caveat == (
+        "accuracies before the attention onset are not to be trusted (few actions: the wrong "
+        "logits are not independent Gaussians)"
+    )
+    assert predict(p, "linear", epochs=1.1 * run.rollout_half_epoch).caveats[-1] == caveat
+    narrow = Theory.parse("linear", logits="constant", sigma_c=0.01, sigma_o=0.01)
+    assert "constant variances leave out" in predict(p, narrow, points=2).caveats[-1]
+
+
+def test_sampled_logits_may_be_trusted_all_along():
+    sampled = Theory.parse("spectral", logits="sampled")
+    run = predict(Parameters(N=10, K=2, T=10), sampled, points=2)
+    assert run.rollout_half_epoch < run.onset_epoch
+    assert run.caveats == []
+
+
+def test_what_lies_beyond_the_curve_is_not_before_the_onset():
+    for onset, accurate, told in (
+        (None, (None, None), False),
+        (None, (20.0, None), True),
+        (300.0, (200.0, None), True),
+        (300.0, (None, 200.0), True),
+        (300.0, (301.0, None), False),
+        (300.0, (0.0, 301.0), False),  # right by chance
+    ):
+        grounds = trust.Grounds(
+            theory=Theory.parse("linear"),
+            parameters=DEFAULT,
+            start=Start().resolved(DEFAULT),
+            onset_epoch=onset,
+            accurate_epochs=accurate,
+        )
+        assert len(trust.caveats(grounds)) == told
+
+
+@pytest.mark.parametrize(
+    ("name", "p"),
+    [
+        ("linear", Parameters(N=20, T=10)),
+        ("quadratic", Parameters(N=5, T=3)),
+        ("spectral", Parameters(N=5, T=3)),
+        ("spectral+fluctuations", Parameters(N=20, T=10)),
+    ],
+    ids=str,
+)
+def test_the_lag_is_that_of_the_steps_solved(name, p):
+    """Against gradient steps of a tenth of the size at which they would be coarse."""
+    at_one = predict(replace(p, lr=1.0), name, points=2).onset_epoch
+    coarse = replace(p, lr=at_one / 5)  # the onset at about epoch 5
+    fine = replace(p, lr=at_one / 400)
+    run = predict(coarse, name, points=2)
+    lag = trust.lag_of_steps(run.theory, coarse, run.start, onset_epoch=run.onset_epoch)
+    flow, steps = (
+        predict(fine, Theory.parse(name, steps=on), points=2).onset_epoch for on in (False, True)
+    )
+    assert lag == pytest.approx(steps - flow, rel=0.02)
+    told = f"by {lag:.2g} epochs at the onset or {lag / run.onset_epoch:.0%} of it, to first order"
+    assert told in " ".join(run.caveats)
+
+
+def test_no_lag_is_told_where_there_is_none():
+    p = Parameters(N=5, T=3, lr=30.0)
+    said = [predict(p, "linear", points=2, training=each).caveats for each in (
+        None, Training(), Training(integrator="ssprk3")
+    )]  # fmt: skip
+    assert ["lags gradient flow" in " ".join(each) for each in said] == [True, True, False]
+    assert not any("lag" in each for each in predict(replace(p, lr=2.0), points=2).caveats)
+    at_once = predict(Parameters(N=20, T=2, lr=60.0), "spectral", points=2)
+    assert at_once.onset_epoch == 0
+    assert at_once.caveats == []
+
+
+def test_steps_too_coarse_for_their_correction_are_told():
+    steps = Theory.parse("linear", steps=True)
+    (caveat,) = predict(Parameters(N=20, T=10, lr=60.0), steps, points=2).caveats
+    assert "the steps are too coarse for a correction of first order in the learning rate" in caveat
+
+
+def test_equal_permutations_are_told_where_they_are_likely():
+    def told(p, start=None):
+        return [each for each in predict(p, points=2, start=start).caveats if "vocabul" in each]
+
+    (half,) = told(Parameters(N=2, T=4))
+    assert half.startswith(
+        "in 50% of all vocabularies two of the K = 2 permutations are equal, and in 50% all are, "
+        "so that attention never moves: "
+    )
+    (third,) = told(Parameters(N=4, T=4))
+    assert third.startswith("in 23% of all vocabularies two of the K = 4 permutations are equal: ")
+    assert not told(Parameters(N=6, T=4))
+    assert not told(Parameters(N=20, T=4))
+    one = [[0, 1, 2, 3], [0, 2, 3, 1], [2, 3, 0, 1], [3, 0, 1, 2]]
+    assert not told(Parameters(N=4, T=4), Start(permutations=one))  # this very vocabulary
+
+
+def test_few_training_data_are_told():
+    (few,) = predict(DEFAULT, points=2, training=Training(n_train=100)).caveats
+    assert few == (
+        "n_train = 100 sequences hold 2.5 examples of each action in each state: counts scatter by "
+        "63%, while the theory averages over all sequences"
+    )
+    assert predict(DEFAULT, points=2, training=Training(n_train=400)).caveats == []
+
+
+# --- many at once --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["linear", "quadratic"])
+def test_many_are_judged_as_each_is(name):
+    batch = predict_many(name, N=np.array([[3], [20]]), T=[2, 5, 101], lr=40.0, rope_theta=30.0)
+    for index in np.ndindex(2, 3):
+        values = {each: batch.parameters[each][index] for each in ("N", "T", "lr", "rope_theta")}
+        p = Parameters(N=int(values["N"]), T=int(values["T"]), lr=40.0, rope_theta=30.0)
+        own = trust.relative_delays(p, closures_of[name])[0]
+        assert batch.relative_delay[index] == pytest.approx(own, rel=1e-9)
+        run = predict(p, name, points=2)
+        said = [
+            "is not trusted" in " ".join(run.caveats),
+            "lags gradient flow" in " ".join(run.caveats),
+            "permutations are equal" in " ".join(run.caveats),
+        ]
+        found = [bool(batch.reasons[each][index]) for each in ("closure", "steps", "vocabulary")]
+        if p.T > 2:  # else the onset is at the start and nothing can lag
+            assert found == said, values
+        assert batch.trusted[index] == (not any(found))
+
+
+def test_sets_that_are_alike_are_judged_once(monkeypatch):
+    asked = []
+    real = onsets.attention.gradients
+    monkeypatch.setattr(
+        onsets.attention, "gradients", lambda *given: asked.append(1) or real(*given)
+    )
+    T = np.array([7, 11, 7, 11, 7])
+    batch = predict_many(N=np.arange(4, 24)[:, None], T=T, qk_variance=0.321, lr=3.0)
+    delay = batch.relative_delay
+    assert len(asked) == 2  # the attention knows T alone of what varies
+    assert np.array_equal(delay[:, 0], delay[:, 2])
+    assert not np.array_equal(delay[:, 0], delay[:, 1])
+    lag = batch.judgement.relative_lag
+    double = predict_many(N=np.arange(4, 24)[:, None], T=T, qk_variance=0.321, lr=6.0)
+    assert double.judgement.relative_lag == pytest.approx(2 * lag, rel=1e-12)
+
+
+def test_what_cannot_be_followed_is_not_trusted():
+    batch = predict_many(N=20, T=[10, 10**6], d_head=64)
+    assert batch.reasons["unjudged"].tolist() == [False, True]
+    assert batch.trusted.tolist() == [True, False]
+    assert "the closure cannot be judged (1 of 2)" in batch.caveats[0]

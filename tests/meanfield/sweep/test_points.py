@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 
 from meanfield import ParameterError, Parameters, predict
+from meanfield.predict import trust
 from meanfield.sweep import grid, points
 from meanfield.sweep.store import DONE, IMPOSSIBLE, Block
+from meanfield.theory import CLOSURES
 from tests.meanfield.sweep.small_grid import SMALL, swept
 
 pytest.importorskip("xarray")
@@ -76,7 +78,7 @@ def test_a_part_of_the_grid_is_solved_in_its_order() -> None:
     ]
     assert part["onset_epoch"] == pytest.approx(wanted, rel=1e-8)
     assert part["status"].tolist() == [DONE] * 3
-    assert set(points.variables(found)) == {"onset_epoch"}
+    assert set(points.variables(found)) == {"onset_epoch", *points.JUDGED}
     assert points.variables(found)["onset_epoch"].source == "(15), (71a), (X2b), (X3)"
 
 
@@ -85,3 +87,21 @@ def test_an_onset_that_never_comes_is_inf_and_not_impossible() -> None:
     found = points.solve_points(grid.from_tables(tables), [np.array([0])])
     assert predict(Parameters(N=2, K=2, T=60), "linear+fluctuations").onset_epoch is None
     assert (found["onset_epoch"].tolist(), found["status"].tolist()) == ([np.inf], [DONE])
+
+
+def test_what_to_trust_is_beside_the_onset(tmp_path: Path) -> None:
+    text = "[fixed]\nlr = 30.0\n[grid]\nN = [4, 20]\nT = [3, 10, 101]\n"
+    data = swept(tmp_path, text=text)
+    for N, T in np.ndindex(2, 3):
+        point = data.isel(N=N, T=T)
+        p = Parameters(N=int(point.N), T=int(point["T"]), lr=30.0)
+        assert float(point.relative_delay) == pytest.approx(
+            trust.relative_delays(p, CLOSURES["linear"])[0], rel=1e-9
+        )
+        assert bool(point.trusted) == (not predict(p, "linear", points=2).caveats), p
+    assert data.trusted.values.tolist() == [[0, 0, 0], [1, 1, 0]]
+    said = data.trusted.attrs["long_name"]
+    assert all(words in said for words in trust.REASONS.values())
+    assert "softmax attention" in data.relative_delay.attrs["long_name"]
+    tables = {"theory": "spectral", "grid": {"N": [5], "T": [4]}}
+    assert set(points.variables(grid.from_tables(tables))) == {"onset_epoch"}
