@@ -10,7 +10,6 @@ import sympy as sp
 from latex2mathml.converter import convert
 
 from derivations.code.latex import latex
-from derivations.equation import Equation
 from derivations.registry import (
     CHAPTERS,
     EQUATIONS,
@@ -19,6 +18,7 @@ from derivations.registry import (
     in_paper_order,
     rests_on,
 )
+from derivations.statement import Equation
 
 PRIMED = r"<msup><mi>(\w)</mi><m[io]>(?:′|&#x0*2032;)</m[io]></msup>"
 TITLE = (

@@ -24,9 +24,11 @@ ALLOWED = {
 }
 # Where a floor may reach further: output libraries, and what is imported only when asked for.
 ALSO = {
-    "derivations/__main__.py": {"tabulate", "tqdm"},
+    "derivations/__main__.py": {"tqdm"},
+    "derivations/listing.py": {"tabulate"},
     "derivations/report.py": {"latex2mathml"},
     "derivations/code/javascript.py": {"latex2mathml"},
+    "meanfield/command.py": {"derivations"},  # its console, which loads no SymPy
     "figures/batches.py": {"simulate"},  # its settings, which load no torch
     "figures/make_runs.py": {"torch", "simulate"},
 }

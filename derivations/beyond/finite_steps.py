@@ -30,7 +30,6 @@ from derivations.beyond.attention_flow import (
     state_of,
     velocity,
 )
-from derivations.equation import Kind, Status, Step, check, equation, require, shown
 from derivations.models.rotary_head import STEP, Head, Real, exact, mp, random_heads
 from derivations.models.sums import numbers
 from derivations.paper.attention import (
@@ -42,6 +41,7 @@ from derivations.paper.attention import (
     weight_flow,
 )
 from derivations.paper.dynamics import rho_dot, shape
+from derivations.statement import Kind, Status, Step, check, equation, require, shown
 from derivations.symbols import F, G, R, eta, r, t
 
 BEYOND = Status.BEYOND

@@ -13,8 +13,8 @@ from sympy.core.function import Application
 from derivations.code.infix import ATOM, LOOSE, Infix
 from derivations.code.latex import latex
 from derivations.code.written import Written
-from derivations.equation import Equation
 from derivations.form import fractions
+from derivations.statement import Equation
 
 # what the page needs; see meanfield/explore/solver.js, which calls these
 NEEDED = (

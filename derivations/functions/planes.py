@@ -19,8 +19,8 @@ from derivations.beyond.attention_flow import (
 )
 from derivations.beyond.finite_steps import F_back, H_back_im, H_back_re
 from derivations.code.written import Line, Written, define, prove
-from derivations.equation import Equation, require
 from derivations.paper.attention import key, query
+from derivations.statement import Equation, require
 from derivations.symbols import F, d, eta, omega, r, sigma2
 
 frequency = sp.Symbol("omega", real=True)

@@ -13,7 +13,6 @@ from collections.abc import Iterator
 
 import sympy as sp
 
-from derivations.equation import Kind, Status, Step, check, equation, require, shown
 from derivations.models.rotary_head import (
     Head,
     Real,
@@ -40,6 +39,7 @@ from derivations.paper.attention import (
     query,
 )
 from derivations.paper.definitions import expectation, row_sum
+from derivations.statement import Kind, Status, Step, check, equation, require, shown
 from derivations.symbols import A, G, R, T, d, g0, gamma, i, j, omega, r, sigma2
 
 delta = sp.KroneckerDelta

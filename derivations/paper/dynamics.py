@@ -9,7 +9,6 @@ from collections.abc import Iterator
 
 import sympy as sp
 
-from derivations.equation import Kind, Status, Step, check, equation, require, shown
 from derivations.paper.attention import retrieval_growth
 from derivations.paper.attention_closures import linear_closure, quadratic_closure
 from derivations.paper.logic import (
@@ -21,6 +20,7 @@ from derivations.paper.logic import (
     weight_right,
 )
 from derivations.paper.logits import mean_correct_logit
+from derivations.statement import Kind, Status, Step, check, equation, require, shown
 from derivations.symbols import G, K, N, Q, R, S, alpha, beta, g, g0, gamma, y_c
 
 BEYOND = Status.BEYOND

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from derivations import __main__ as command
-from derivations.equation import Check, CheckFailed, Kind
 from derivations.registry import CHECKS, EQUATIONS, Outcome, run
 from derivations.report import mathml, page
+from derivations.statement import Check, CheckFailed, Kind
 
 
 @pytest.fixture(scope="module")

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import sympy as sp
 
-from derivations.equation import Check, Equation, Status
 from derivations.registry import CHECKS, EQUATIONS, checks_of, find, in_paper_order, rests_on, run
+from derivations.statement import Check, Equation, Status
 from tests.derivations.mutants import mutants, some
 
 ROOT = Path(__file__).parents[2]
