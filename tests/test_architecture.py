@@ -48,6 +48,7 @@ ROOMS = (
     {"runs"},
     {"predict"},
     {"compare", "sweep", "explore"},
+    {"__main__"},  # names every command, and imports the one that is asked for
 )
 # Names of theories stand in theory.py alone; elsewhere these words mean something else.
 OTHER_MEANINGS = {

@@ -48,6 +48,7 @@ def exact_solution() -> list[Written]:
         as_shown("margin_by_gap", "Margin.", solution.margin_by_gap, R, U, V, C, N, K),
         *slopes(),
         *retrieval_by_gap(),
+        *squared_gaps(),
         *onset_gaps(),
         *clocks(),
     ]
@@ -108,7 +109,6 @@ def retrieval_by_gap() -> list[Written]:
     """The conserved curve of both closures."""
     linear, quadratic = solution.linear_retrieval_by_gap, solution.quadratic_retrieval_by_gap
     log_missing, level, odds = sp.symbols("log_missing level odds", real=True)
-    x = sp.Symbol("x", real=True)
     curve = (U, U_0, start, kappa)
     of_missing = prove(
         "log_expit(-logit_R0) - kappa*(U - U_0)*(U + U_0)/2",
@@ -126,13 +126,6 @@ def retrieval_by_gap() -> list[Written]:
     prove(wrightomega(of_level), plain_odds, RANGES)
     small = prove(level - wrightomega(level), sp.log(wrightomega(level)), {level: (-6, 6)})
     back = sp.log((1 - sp.exp(log_missing)) / sp.exp(log_missing))
-    (squared,) = sp.solve(sp.log(linear.statement.rhs) - x, U**2)
-    gained = sp.expand(squared - U_0**2).subs({x: log_expit(-rho), R_0: expit(start)})
-    (lambert,) = quadratic.statement.rhs.atoms(sp.LambertW)  # odds exp(odds) is its argument
-    inverse = sp.expand_log(sp.log(*lambert.args), force=True) - sp.log(odds_0) - odds_0
-    (squared,) = sp.solve(sp.expand(inverse) - x, U**2)
-    of_level_gained = (rho + sp.exp(rho)) - (start + sp.exp(start))
-    gained_quadratic = sp.expand(squared - U_0**2).subs(x, of_level_gained)
     return [
         Written(
             "logit_R_linear",
@@ -152,6 +145,21 @@ def retrieval_by_gap() -> list[Written]:
             ),
             ((level, of_level), (odds, wrightomega(level))),
         ),
+    ]
+
+
+def squared_gaps() -> list[Written]:
+    """The same curves the other way round: how far U^2 has come, from R."""
+    linear, quadratic = solution.linear_retrieval_by_gap, solution.quadratic_retrieval_by_gap
+    x = sp.Symbol("x", real=True)
+    (squared,) = sp.solve(sp.log(linear.statement.rhs) - x, U**2)
+    gained = sp.expand(squared - U_0**2).subs({x: log_expit(-rho), R_0: expit(start)})
+    (lambert,) = quadratic.statement.rhs.atoms(sp.LambertW)  # odds exp(odds) is its argument
+    inverse = sp.expand_log(sp.log(*lambert.args), force=True) - sp.log(odds_0) - odds_0
+    (squared,) = sp.solve(sp.expand(inverse) - x, U**2)
+    of_level_gained = (rho + sp.exp(rho)) - (start + sp.exp(start))
+    gained_quadratic = sp.expand(squared - U_0**2).subs(x, of_level_gained)
+    return [
         Written(
             "squared_gap_linear",
             "U^2 - U0^2 along a solution of the linear closure.",

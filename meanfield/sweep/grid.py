@@ -20,10 +20,9 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import sys
+import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
-from importlib import import_module
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -97,13 +96,12 @@ def read(path: Path) -> Grid:
 
     Raises FileError if it cannot be read, ParameterError, in one sentence, on what cannot be.
     """
-    toml = import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
     try:
-        return from_tables(toml.loads(path.read_text(encoding="utf-8")))
+        return from_tables(tomllib.loads(path.read_text(encoding="utf-8")))
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is no text"
         raise FileError(f"the grid file {path} cannot be read: {why}") from None
-    except toml.TOMLDecodeError as error:
+    except tomllib.TOMLDecodeError as error:
         raise FileError(f"the grid file {path} is not TOML: {error}") from None
 
 
