@@ -48,4 +48,3 @@ def equations_of(function: str | Callable[..., Any]) -> tuple[Equation, ...]:
     from derivations.lookup import equations_of
 
     return equations_of(function)
-

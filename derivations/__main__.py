@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parsed = parser()
     options = parsed.parse_intermixed_args(arguments)
     if options.latex and not options.latex.endswith(".tex"):  # --latex 14: a number after it
-        options.numbers.append(options.latex)
+        options.numbers.insert(0, options.latex)
         options.latex = ""
     return console.run(parsed, lambda: _work(options))
 
@@ -79,7 +79,7 @@ def _write_latex(chosen: list[Equation], path: Path | None) -> None:
         print("\n\n".join(map(appendix.display, chosen)))
     else:
         console.write(path, appendix.document(chosen))
-        print(f"{path}: {len(chosen)} equations; compile it, or put it into a paper with \\input")
+        print(f"{path}: {len(chosen)} equations; compile it, or copy its body into a paper")
 
 
 def _check(chosen: list[Equation], report: Path | None, *, silent: bool) -> int:

@@ -20,7 +20,7 @@ NUMBERS = re.compile(r"(?:\(X?\d+[a-z]*\)(?:, )?)+$")  # at the end of a generat
 def equation(number: str | int) -> Equation:
     """Return the equation of this number; NotFound if there is none, or several."""
     found = find(str(number))
-    if len(found) > 1 and found[0].number[-1].isalpha():
+    if len(found) > 1:
         listed = ", ".join(f"({each.number})" for each in found)
         raise NotFound(f"({number}) has parts: choose one of {listed}")
     return found[0]

@@ -81,6 +81,15 @@ def run(check: Check) -> Outcome:
     return Outcome(check, ok, found, perf_counter() - start)
 
 
+def chapters() -> dict[str, list[Equation]]:
+    """The equations of each chapter, in the order derived."""
+    found: dict[str, list[Equation]] = {chapter: [] for chapter in CHAPTERS}
+    names = {module.__name__: chapter for chapter, module in CHAPTERS.items()}
+    for equation in EQUATIONS.values():
+        found[names[equation.derive.__module__]].append(equation)
+    return found
+
+
 def checks_of(equation: Equation) -> list[Check]:
     """The checks that cover ``equation``."""
     return [check for check in CHECKS if equation in check.covers]
@@ -108,12 +117,14 @@ class NotFound(LookupError):
 
 
 def find(number: str) -> list[Equation]:
-    """The equation of this number, then its parts: "59" finds (59a) and (59b).
+    """The equation of this number or, if only parts of it are numbered, these: 59 is (59a), (59b).
 
     Brackets around the number are no part of it. Raises NotFound.
     """
     wanted = number.strip("() ").replace("x", "X")
-    parts = re.compile(re.escape(wanted) + "[a-z]*" * wanted[-1:].isdigit())
+    if wanted in EQUATIONS:
+        return [EQUATIONS[wanted]]
+    parts = re.compile(re.escape(wanted) + "[a-z]" * wanted[-1:].isdigit())
     found = [equation for key, equation in EQUATIONS.items() if parts.fullmatch(key)]
     if not found:
         raise NotFound(f"there is no equation ({wanted}): {_nearest(wanted)}")
