@@ -16,13 +16,15 @@ from derivations.code.written import Written
 from derivations.form import fractions
 from derivations.statement import Equation
 
-# what the page needs; see meanfield/explore/solver.js, which calls these
+# what the page needs; see meanfield/explore/{attention,solver}.js, which call these
 NEEDED = (
-    "nominal_retrieval", "power_frequency", "uniform_variance", "mean_overlap", "margin", "loss",
-    "form_factor", "closure_rate_linear", "closure_rate_quadratic", "driven_rates",
-    "growth_linear", "growth_quadratic", "rate_constant", "total", "early_time", "onset_gap_linear",
-    "onset_gap_quadratic", "log_any_above", "log_right_below", "rollout_error", "retrieval_part",
-    "heuristic_part", "logit_variances",
+    "nominal_retrieval", "power_frequency", "linear_frequency", "uniform_variance", "mean_overlap",
+    "margin", "loss", "form_factor", "closure_rate_linear", "closure_rate_quadratic",
+    "driven_rates", "growth_linear", "growth_quadratic", "rate_constant", "total", "margin_by_gap",
+    "gap_square_slope", "log_time_slope", "early_time", "log_any_above", "log_right_below",
+    "rollout_error", "retrieval_part", "heuristic_part", "logit_variances", "plane_waves",
+    "plane_size", "mean_size", "product_spread", "size_spread", "plane_gradient", "product_rates",
+    "corrected_loss", "corrected_rates",
 )  # fmt: skip
 # beside the curves
 SHOWN = ("15a", "71a", "15d", "71b", "15b", "15c", "12b", "43", "14", "70b", "17", "18")
