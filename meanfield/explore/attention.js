@@ -31,37 +31,43 @@ function planes(p) {
       [waves[(m - 1) * d + r], waves[(m - 1) * d + half + r]] = plane_waves(omega, m, d);
     }
   });
-  return { T, d, waves };
+  const [u, by_u] = [0, 1].map(() => new Float64Array(2 * T - 1));
+  const [other, per_row] = [0, 1].map(() => new Float64Array(T));
+  return { T, d, waves, u, by_u, other, per_row, H: new Float64Array(d) };
 }
 
-// R (8), 1 - R and the gradient of R in p (X5c). Row i of the attention sees the offsets i..i+T-1.
-function retrieval({ T, d, waves }, p) {
-  const count = 2 * T - 1, weight = new Float64Array(count), H = new Float64Array(d);
+// R (8), 1 - R and the gradient of R in p (X5c), which the next call overwrites. Row i of the
+// attention sees the offsets i..i+T-1.
+function retrieval({ T, d, waves, u, by_u, other, per_row, H }, p) {
+  const count = 2 * T - 1;
   let most = -Infinity;
-  for (let m = 0; m < count; m++) {
-    let u = 0;
-    for (let c = 0; c < d; c++) u += waves[m * d + c] * p[c];
-    weight[m] = u;
-    most = Math.max(most, u);
+  for (let m = 0, at = 0; m < count; m++) {
+    let sum = 0;
+    for (let c = 0; c < d; c++, at++) sum += waves[at] * p[c];
+    u[m] = sum;
+    if (sum > most) most = sum;
   }
-  for (let m = 0; m < count; m++) weight[m] = Math.exp(weight[m] - most);
-  const own = weight[T - 1], other = new Float64Array(T), per_row = new Float64Array(T);
-  for (let i = T - 2, sum = 0; i >= 0; i--) other[i] = sum += weight[i];
-  for (let i = 1, sum = 0; i < T; i++) other[i] += sum += weight[T - 1 + i];
+  for (let m = 0; m < count; m++) u[m] = Math.exp(u[m] - most); // from here on the weights
+  const own = u[T - 1];
+  other[T - 1] = 0;
+  for (let i = T - 2, sum = 0; i >= 0; i--) other[i] = sum += u[i];
+  for (let i = 1, sum = 0; i < T; i++) other[i] += sum += u[T - 1 + i];
   let R = 0, missing = 0, by_own = 0;
   for (let i = 0; i < T; i++) {
     const row = own + other[i];
     R += own / row / T;
     missing += other[i] / row / T;
-    per_row[i] = own / T / row ** 2;
+    per_row[i] = own / T / (row * row);
   }
-  const by_u = new Float64Array(count);
-  for (let m = 0, sum = 0; m < T - 1; m++) by_u[m] = -weight[m] * (sum += per_row[m]);
-  for (let i = T - 1, sum = 0; i > 0; i--) by_u[T - 1 + i] = -weight[T - 1 + i] * (sum += per_row[i]);
-  for (let m = 0; m < count; m++) by_own -= by_u[m];
+  for (let m = 0, sum = 0; m < T - 1; m++) by_own -= by_u[m] = -u[m] * (sum += per_row[m]);
+  for (let i = T - 1, sum = 0; i > 0; i--) {
+    by_own -= by_u[T - 1 + i] = -u[T - 1 + i] * (sum += per_row[i]);
+  }
   by_u[T - 1] = by_own;
-  for (let m = 0; m < count; m++) {
-    for (let c = 0; c < d; c++) H[c] += by_u[m] * waves[m * d + c];
+  H.fill(0);
+  for (let m = 0, at = 0; m < count; m++) {
+    const slope = by_u[m];
+    for (let c = 0; c < d; c++, at++) H[c] += slope * waves[at];
   }
   return { R, missing, H };
 }
@@ -73,24 +79,31 @@ function flow(rope, p, imbalance) {
   for (let r = 0; r < half; r++) {
     const size = plane_size(p[r], p[half + r], imbalance[r]);
     G += plane_gradient(H[r], H[half + r], size);
-    [slope[r], slope[half + r]] = product_rates(H[r], H[half + r], size, 1);
+    const [by_re, by_im] = product_rates(H[r], H[half + r], size, 1);
+    slope[r] = by_re;
+    slope[half + r] = by_im;
   }
   return { R, missing, G, slope };
 }
 
 // G where logit R comes to each of these values, in ascending order: one step of Runge and Kutta each.
 function gradients(rope, head, values) {
-  const along = (p) => {
-    const { R, missing, G, slope } = flow(rope, p, head.imbalance);
-    return { R, G, slope: slope.map((each) => (each * R * missing) / G) };
+  const d = rope.d, moved = new Float64Array(d);
+  const along = (p) => { // R, G and the derivative of p by logit R
+    const { R, missing, G, slope } = flow(rope, p, head.imbalance), pace = (R * missing) / G;
+    for (let c = 0; c < d; c++) slope[c] *= pace;
+    return { R, G, slope };
   };
-  const moved = (p, h, k) => p.map((each, c) => each + h * k[c]);
-  let p = head.p, here = retrieval(rope, p), at = along(p);
-  here = Math.log(here.R / here.missing);
+  const ahead = (h, k) => {
+    for (let c = 0; c < d; c++) moved[c] = p[c] + h * k[c];
+    return along(moved).slope;
+  };
+  const p = Float64Array.from(head.p), start = retrieval(rope, p);
+  let here = Math.log(start.R / start.missing), at = along(p);
   return values.map((there) => {
-    const h = there - here, k1 = at.slope, k2 = along(moved(p, h / 2, k1)).slope;
-    const k3 = along(moved(p, h / 2, k2)).slope, k4 = along(moved(p, h, k3)).slope;
-    p = p.map((each, c) => each + (h / 6) * (k1[c] + 2 * k2[c] + 2 * k3[c] + k4[c]));
+    const h = there - here, k1 = at.slope, k2 = ahead(h / 2, k1), k3 = ahead(h / 2, k2);
+    const k4 = ahead(h, k3);
+    for (let c = 0; c < d; c++) p[c] += (h / 6) * (k1[c] + 2 * k2[c] + 2 * k3[c] + k4[c]);
     at = along(p);
     here = there;
     return Math.abs(at.R - expit(here)) < 1e-3 ? at.G : NaN;

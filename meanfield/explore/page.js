@@ -222,13 +222,15 @@ function plot(svg, series, unit) {
   const least = Math.min(0, ...values), most = unit ? 1 : Math.max(...values) * 1.05 || 1;
   const x = (epoch) => left + ((right - left) * epoch) / last;
   const y = (value) => bottom - ((bottom - top) * (value - least)) / (most - least);
-  const label = (epoch) => (last < 1e6 ? epoch : epoch.toExponential(0)), parts = [], numbers = [];
+  const label = (epoch) => (last < 1e6 ? epoch : Number(epoch.toPrecision(3)).toExponential());
+  const parts = [], numbers = [];
   for (const value of ticks(least, most, 5)) {
     parts.push(`<line class="grid" x1="${left}" x2="${right}" y1="${y(value)}" y2="${y(value)}"/>`,
       `<text x="${left - 6}" y="${y(value) + 4}" text-anchor="end">${short(value)}</text>`);
   }
-  for (const epoch of ticks(0, last, Math.max(3, Math.floor(width / 110)))) {
-    parts.push(`<text x="${x(epoch)}" y="${bottom + 15}" text-anchor="middle">${label(epoch)}</text>`);
+  for (const epoch of ticks(0, last, Math.max(3, Math.floor(width / 150)))) {
+    const anchor = x(epoch) > right - 12 ? "end" : "middle";
+    parts.push(`<text x="${x(epoch)}" y="${bottom + 15}" text-anchor="${anchor}">${label(epoch)}</text>`);
   }
   parts.push(`<text x="${(left + right) / 2}" y="${height - 4}" text-anchor="middle">epoch</text>`);
   Object.keys(PHASES).forEach((name, i) => {

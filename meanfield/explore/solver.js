@@ -90,10 +90,10 @@ function walker(p, attention) {
     const k = [k1];
     let end = y, error = 0;
     for (const row of A) {
-      end = y.map((value, i) => {
-        let sum = 0;
-        for (let j = 0; j < row.length; j++) sum += row[j] * k[j][i];
-        return value + step * sum;
+      end = Float64Array.from(y);
+      row.forEach((weight, j) => {
+        const slope = k[j], by = step * weight;
+        for (let i = 0; i < size; i++) end[i] += by * slope[i];
       });
       k.push(f(end));
     }
