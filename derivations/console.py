@@ -36,12 +36,15 @@ def ascii_of(character: str) -> str:
     """Return a character in ASCII: sigma for σ, ^2 for ², u for ü; "?" where nothing is like it."""
     if character.isascii() or character in IN_ASCII:
         return IN_ASCII.get(character, character)
+    parts = unicodedata.normalize("NFKD", character)
+    if parts != character:
+        raised = "^" * unicodedata.decomposition(character).startswith("<super>")
+        return raised + "".join(map(ascii_of, parts))
     kind, _, name = unicodedata.name(character, "").partition(" LETTER ")
-    if kind in ("GREEK SMALL", "GREEK CAPITAL") and " " not in name:
-        return name.lower() if kind == "GREEK SMALL" else name.title()
-    raised = "^" * unicodedata.decomposition(character).startswith("<super>")
-    parts = unicodedata.normalize("NFKD", character).encode("ascii", "ignore").decode()
-    return raised + parts if parts or unicodedata.combining(character) else "?"
+    if kind in ("GREEK SMALL", "GREEK CAPITAL"):
+        letter = name.split()[-1]  # of FINAL SIGMA
+        return letter.lower() if kind == "GREEK SMALL" else letter.title()
+    return "" if unicodedata.combining(character) else "?"
 
 
 def _in_ascii(error: UnicodeError) -> tuple[str, int]:
