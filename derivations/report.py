@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Sequence
 from html import escape
 
 import sympy as sp
-from latex2mathml.converter import convert
 from sympy.core.function import AppliedUndef
 from sympy.printing.pretty.pretty_symbology import pretty_symbol
 
-from derivations.code.latex import latex
+from derivations.code.mathml import MATRIX_STYLE, mathml
 from derivations.code.terminal import readable
 from derivations.form import plain
 from derivations.lookup import functions_of
@@ -25,13 +23,12 @@ from derivations.registry import (
 )
 from derivations.statement import Equation
 
-PRIMED = r"<msup><mi>(\w)</mi><m[io]>(?:′|&#x0*2032;)</m[io]></msup>"
-MATRIX = r"<mo [^>]*>\[</mo><mtable>(.*?</mtable>)<mo [^>]*>\]</mo>"
 TITLE = (
     "Chain-of-thought state tracking in a solvable transformer: every equation, derived and checked"
 )
 
-STYLE = """
+STYLE = (
+    """
 :root { --ink: #1b1f24; --soft: #57606a; --line: #d8dee4; --paper: #fff; --tint: #f6f8fa;
         --ok: #1a7f37; --bad: #b42318; --link: #0550ae; }
 @media (prefers-color-scheme: dark) {
@@ -70,16 +67,15 @@ p { margin: .45rem 0; }
 nav ul { columns: 2; padding-left: 1.2rem; } .index { font-size: .9rem; line-height: 1.9; }
 math { font-size: 1.05em;
        font-family: "STIX Two Math", "Latin Modern Math", "Cambria Math", "XITS Math", math; }
-/* brackets as tall as the matrix in any font: drawn, as many phones have no font that stretches */
-.matrix { --line: linear-gradient(currentcolor, currentcolor); margin: 0 .15em; padding: .1em .3em;
-          border: solid; border-width: 0 .08em; background: var(--line) 0 0, var(--line) 100% 0,
-          var(--line) 0 100%, var(--line) 100% 100%; background-size: .3em .08em;
-          background-repeat: no-repeat; }
+"""
+    + MATRIX_STYLE
+    + """
 @media (max-width: 40rem) {
   nav ul { columns: 1; } body { font-size: 16px; padding: 1rem .7rem 4rem; }
   article { padding: .7rem .7rem; } .statement { padding: .5rem; } .formula { padding-left: .3rem; }
   math { font-size: .88em; } }
 """
+)
 
 # shows the equations that have all words of the search field, a letter of a formula being a word
 SCRIPT = """
@@ -113,13 +109,6 @@ addEventListener("hashchange", () => { // a link to an equation that the search 
 });
 search();
 """
-
-
-def mathml(formula: sp.Basic, *, held: bool = False) -> str:
-    """``formula`` as display MathML, primed letters as one glyph. held: in its own order."""
-    converted = convert(latex(formula, held=held), display="block")
-    converted = re.sub(MATRIX, r'<mtable class="matrix">\1', converted, flags=re.DOTALL)
-    return re.sub(PRIMED, r"<mi>\1′</mi>", converted)
 
 
 def link(equation: Equation, printed: Collection[Equation]) -> str:

@@ -26,8 +26,7 @@ ALLOWED = {
 ALSO = {
     "derivations/__main__.py": {"tqdm"},
     "derivations/listing.py": {"tabulate"},
-    "derivations/report.py": {"latex2mathml"},
-    "derivations/code/javascript.py": {"latex2mathml"},
+    "derivations/code/mathml.py": {"latex2mathml"},
     "meanfield/command.py": {"derivations"},  # its console, which loads no SymPy
     "figures/batches.py": {"simulate"},  # its settings, which load no torch
     "figures/make_runs.py": {"torch", "simulate"},

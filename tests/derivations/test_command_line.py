@@ -14,8 +14,9 @@ import pytest
 
 from derivations import __main__ as command
 from derivations import appendix, listing
+from derivations.code.mathml import mathml
 from derivations.registry import CHECKS, EQUATIONS, Outcome, run
-from derivations.report import mathml, page
+from derivations.report import page
 from derivations.statement import Check, CheckFailed, Kind
 
 
