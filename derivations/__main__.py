@@ -79,7 +79,7 @@ def _write_latex(chosen: list[Equation], path: Path | None) -> None:
         print("\n\n".join(map(appendix.display, chosen)))
     else:
         console.write(path, appendix.document(chosen))
-        print(f"{path}: {len(chosen)} equations; compile it, or copy its body into a paper")
+        print(f"{path}: compile it, or copy its body into a paper")
 
 
 def _check(chosen: list[Equation], report: Path | None, *, silent: bool) -> int:
@@ -101,6 +101,7 @@ def _check(chosen: list[Equation], report: Path | None, *, silent: bool) -> int:
         from derivations.report import page
 
         console.write(report, page(outcomes, chosen))
+        print(f"{report}: open it in a browser")
     return int(bool(failed))
 
 
