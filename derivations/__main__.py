@@ -3,37 +3,114 @@
 python -m derivations                       check all, print the table
 python -m derivations 11 59 71              show these: statement, derivation, checks
 python -m derivations --report report.html  check all, write the whole derivation as one page
+python -m derivations 11 59 --latex         print the LaTeX of these
 """
 
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from tabulate import tabulate
-from tqdm import tqdm
+from derivations import console
 
-from derivations.code.terminal import text
-from derivations.equation import Check, Equation, Status
-from derivations.registry import (
-    CHECKS,
-    EQUATIONS,
-    Outcome,
-    checks_of,
-    find,
-    followers_of,
-    in_paper_order,
-    rests_on,
-    run,
-)
+if TYPE_CHECKING:
+    from derivations.registry import Outcome
+    from derivations.statement import Check, Equation
+
+# What the command works with is imported when it works: SymPy takes a second to load, in which an
+# interruption shall be one line too.
+GLYPHS = "σΔ⋅─│√⎛"  # what formulas in a terminal are drawn with
+
+
+def parser() -> console.Parser:
+    """Return the parser of the command line."""
+    result = console.parser(
+        "python -m derivations",
+        "Derive and check every equation of the paper, from the definitions (1)-(9).",
+        "Equations beyond the paper are numbered X0, X1a, ...; 59 means (59a) and (59b).",
+    )
+    result.add_argument("numbers", nargs="*", metavar="NUMBER", help="show these equations in full")
+    result.add_argument(
+        "--report", type=Path, metavar="FILE.html",
+        help="write everything, or the equations named, as one page to read",
+    )  # fmt: skip
+    result.add_argument(
+        "--latex", nargs="?", const="", metavar="FILE.tex",
+        help="print all equations, or those named, in LaTeX; with a file, as a paper's appendix",
+    )  # fmt: skip
+    return result
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Command line. Returns 1 if a check fails; exits with 2 for a number or a file in the way."""
+    parsed = parser()
+    options = parsed.parse_intermixed_args(arguments)
+    if options.latex and not options.latex.endswith(".tex"):  # --latex 14: a number after it
+        options.numbers.insert(0, options.latex)
+        options.latex = ""
+    return console.run(parsed, lambda: _work(options))
+
+
+def _work(options: argparse.Namespace) -> int:
+    from derivations.registry import EQUATIONS, NotFound, find
+
+    try:
+        chosen = list(dict.fromkeys(each for number in options.numbers for each in find(number)))
+    except NotFound as unknown:
+        raise console.Mistake(str(unknown)) from None
+    appendix = Path(options.latex) if options.latex else None
+    for path in (options.report, appendix):
+        if path is not None:
+            console.require_writable(path)
+    if options.latex is not None:
+        _write_latex(chosen or list(EQUATIONS.values()), appendix)
+        if options.report is None:
+            return 0
+    return _check(chosen, options.report, silent=options.latex is not None)
+
+
+def _write_latex(chosen: list[Equation], path: Path | None) -> None:
+    from derivations import appendix
+
+    if path is None:
+        print("\n\n".join(map(appendix.display, chosen)))
+    else:
+        console.write(path, appendix.document(chosen))
+        print(f"{path}: compile it, or copy its body into a paper")
+
+
+def _check(chosen: list[Equation], report: Path | None, *, silent: bool) -> int:
+    """Make the checks, of all equations unless some are chosen; print and write what they found."""
+    from derivations import listing
+    from derivations.registry import CHECKS
+
+    outcomes = make([check for check in CHECKS if not chosen or set(check.covers) & set(chosen)])
+    if chosen and not silent:
+        drawn = console.says(GLYPHS)
+        print("\n\n".join(listing.shown(each, outcomes, unicode=drawn) for each in chosen))
+    elif not silent:
+        print(f"{listing.table(outcomes)}\n\n{listing.summary(outcomes)}")
+    failed = [outcome for outcome in outcomes if outcome.ok is False]
+    for outcome in failed:
+        covered = ", ".join(f"({equation.number})" for equation in outcome.check.covers)
+        print(f"FAILED {covered} {outcome.check.kind.value}: {outcome.found}", file=sys.stderr)
+    if report:
+        from derivations.report import page
+
+        console.write(report, page(outcomes, chosen))
+        print(f"{report}: open it in a browser")
+    return int(bool(failed))
 
 
 def make(checks: Sequence[Check]) -> list[Outcome]:
     """Make ``checks``, with a progress bar on a terminal."""
+    from tqdm import tqdm
+
+    from derivations.registry import run
+
     bar = tqdm(checks, desc="checking", unit="check", disable=None, leave=False)
     outcomes = []
     for check in bar:
@@ -42,127 +119,5 @@ def make(checks: Sequence[Check]) -> list[Outcome]:
     return outcomes
 
 
-def verdict(equation: Equation, outcomes: Sequence[Outcome]) -> str:
-    """Return ok, FAILED, tests (checked there only), - for a definition, or UNCHECKED."""
-    own = [outcome.ok for outcome in outcomes if equation in outcome.check.covers]
-    if False in own:
-        return "FAILED"
-    if True in own:
-        return "ok"
-    if own:
-        return "tests"
-    return "-" if equation.status is Status.DEFINITION else "UNCHECKED"
-
-
-def table(outcomes: Sequence[Outcome]) -> str:
-    """One line an equation: number, title, status, kinds of check, verdict."""
-    rows = []
-    for equation in in_paper_order(EQUATIONS.values()):
-        kinds = dict.fromkeys(check.kind.value for check in checks_of(equation))
-        rows.append(
-            (
-                f"({equation.number})",
-                equation.title,
-                equation.status.value,
-                ", ".join(kinds),
-                verdict(equation, outcomes),
-            )
-        )
-    return tabulate(rows, headers=("", "equation", "status", "checks", ""), tablefmt="simple")
-
-
-def summary(outcomes: Sequence[Outcome]) -> str:
-    """How much was derived and checked, in two lines."""
-    status = Counter(equation.status.value for equation in EQUATIONS.values())
-    kinds = Counter(outcome.check.kind.value for outcome in outcomes)
-    made = [outcome for outcome in outcomes if outcome.ok is not None]
-    return (
-        f"{len(EQUATIONS)} equations: "
-        + ", ".join(f"{n} {name}" for name, n in status.items())
-        + "\n"
-        f"{len(outcomes)} checks: " + ", ".join(f"{n} {name}" for name, n in kinds.items()) + "; "
-        f"{sum(outcome.ok is True for outcome in made)} of {len(made)} hold here, "
-        f"{len(outcomes) - len(made)} need torch and are made by pytest"
-    )
-
-
-def shown(equation: Equation, outcomes: Sequence[Outcome]) -> str:
-    """One equation in full, for a terminal."""
-    lines = [f"({equation.number})  {equation.title}  [{equation.status.value}]"]
-    if equation.follows_from:
-        lines.append("follows from " + ", ".join(f"({p.number})" for p in equation.follows_from))
-    if followers := followers_of(equation):
-        lines.append("used by " + ", ".join(f"({follower.number})" for follower in followers))
-    if closures := rests_on(equation):
-        lines.append("rests on the closures " + ", ".join(f"({c.number})" for c in closures))
-    if equation.note:
-        lines.append(equation.note)
-    for words, formula in equation.steps[:-1]:
-        lines += ["", f"  {words}:", indented(text(formula))]
-    words, _ = equation.steps[-1]
-    lines += ["", f"  {words}:", indented(text(equation.form, held=bool(equation.shown)))]
-    lines.append("")
-    for outcome in outcomes:
-        check = outcome.check
-        if equation in check.covers:
-            mark = {True: "holds", False: "FAILS", None: "in tests"}[outcome.ok]
-            lines.append(f"  {mark}  {check.kind.value}: {check.says}  ->  {outcome.found}")
-    return "\n".join(lines)
-
-
-def indented(block: str) -> str:
-    """Return the lines of a block, set in by six spaces."""
-    return "\n".join("      " + line for line in block.splitlines())
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Command line. Returns 1 if a check fails, 2 for a number or a file that cannot be."""
-    parser = argparse.ArgumentParser(
-        prog="python -m derivations",
-        description="Derive and check every equation of the paper, from the definitions (1)-(9).",
-        epilog="Equations beyond the paper are numbered X0, X1a, ...; 59 means (59a) and (59b).",
-    )
-    parser.add_argument("numbers", nargs="*", metavar="NUMBER", help="show these equations in full")
-    parser.add_argument(
-        "--report", type=Path, metavar="FILE", help="write everything as one HTML page"
-    )
-    options = parser.parse_args(arguments)
-    try:
-        chosen = list(find(options.numbers))
-    except KeyError as unknown:
-        last = max(number[:2] for number in EQUATIONS if number.startswith("X"))
-        print(
-            f"there is no equation ({unknown.args[0]}): (1) to (91), (X0) to ({last})",
-            file=sys.stderr,
-        )
-        return 2
-    if chosen:
-        outcomes = make([check for check in CHECKS if set(check.covers) & set(chosen)])
-        print("\n\n".join(shown(equation, outcomes) for equation in chosen))
-        return int(any(outcome.ok is False for outcome in outcomes))
-    if options.report and not options.report.resolve().parent.is_dir():
-        print(f"cannot write {options.report}: its folder does not exist", file=sys.stderr)
-        return 2
-    outcomes = make(CHECKS)
-    print(table(outcomes))
-    print()
-    print(summary(outcomes))
-    failed = [outcome for outcome in outcomes if outcome.ok is False]
-    for outcome in failed:
-        covered = ", ".join(f"({equation.number})" for equation in outcome.check.covers)
-        print(f"FAILED {covered} {outcome.check.kind.value}: {outcome.found}", file=sys.stderr)
-    if options.report:
-        from derivations.report import page
-
-        try:
-            options.report.write_text(page(outcomes), encoding="utf-8")
-        except OSError as problem:
-            print(f"cannot write {options.report}: {problem.strerror}", file=sys.stderr)
-            return 2
-    return int(bool(failed))
-
-
 if __name__ == "__main__":
-    if hasattr(signal, "SIGPIPE"):
-        signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # the reader of a pipe may stop early
     sys.exit(main())

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
-from string import ascii_lowercase
 from time import perf_counter
 from types import ModuleType
 
@@ -19,7 +18,6 @@ from derivations.beyond import (
     solution,
     variances,
 )
-from derivations.equation import Check, CheckFailed, Equation, Status, collect
 from derivations.paper import (
     attention,
     attention_closures,
@@ -35,6 +33,7 @@ from derivations.paper import (
     rollout,
     thermodynamic_limit,
 )
+from derivations.statement import Check, CheckFailed, Equation, Status, collect
 
 CHAPTERS: dict[str, ModuleType] = {
     "Task, model, loss, order parameters": definitions,
@@ -84,6 +83,15 @@ def run(check: Check) -> Outcome:
     return Outcome(check, ok, found, perf_counter() - start)
 
 
+def chapters() -> dict[str, list[Equation]]:
+    """The equations of each chapter, in the order derived."""
+    found: dict[str, list[Equation]] = {chapter: [] for chapter in CHAPTERS}
+    names = {module.__name__: chapter for chapter, module in CHAPTERS.items()}
+    for equation in EQUATIONS.values():
+        found[names[equation.derive.__module__]].append(equation)
+    return found
+
+
 def checks_of(equation: Equation) -> list[Check]:
     """The checks that cover ``equation``."""
     return [check for check in CHECKS if equation in check.covers]
@@ -106,23 +114,51 @@ def rests_on(equation: Equation) -> list[Equation]:
     return [one for one in EQUATIONS.values() if one in behind and one.status is Status.CLOSURE]
 
 
-def find(numbers: Iterable[str]) -> Iterator[Equation]:
-    """Equations by number; "59" finds (59a) and (59b) too. Raises KeyError for an unknown one."""
-    for number in numbers:
-        exact = re.compile(re.escape(number.strip("()")) + "[a-z]?")
-        found = [equation for key, equation in EQUATIONS.items() if exact.fullmatch(key)]
-        if not found:
-            raise KeyError(number)
-        yield from found
+class NotFound(LookupError):
+    """No equation has this number, or no function this name; the message names the nearest."""
+
+
+def find(number: str) -> list[Equation]:
+    """The equation of this number or, if only parts of it are numbered, these: 59 is (59a), (59b).
+
+    Brackets around the number are no part of it. Raises NotFound.
+    """
+    wanted = number.strip("() ").replace("x", "X")
+    if wanted in EQUATIONS:
+        return [EQUATIONS[wanted]]
+    parts = re.compile(re.escape(wanted) + "[a-z]" * wanted[-1:].isdigit())
+    found = [equation for key, equation in EQUATIONS.items() if parts.fullmatch(key)]
+    if not found:
+        raise NotFound(f"there is no equation ({wanted}): {_nearest(wanted)}")
+    return in_paper_order(found)
+
+
+def _nearest(number: str, count: int = 3) -> str:
+    """Words that name the equations nearest to a number that none has."""
+    ordered = in_paper_order(EQUATIONS.values())
+    paper = [each for each in ordered if each.status is not Status.BEYOND]
+    if not _PARTS.fullmatch(number):
+        return f"they are (1) to ({paper[-1].number}) and (X0) to ({ordered[-1].number})"
+    beyond, digits, letters = _place(number)
+
+    def distance(equation: Equation) -> tuple[bool, int, int]:
+        other = _place(equation.number)
+        ends = (ord(text[0]) if text else 96 for text in (letters, other[2]))  # 96: before "a"
+        return other[0] != beyond, abs(other[1] - digits), abs(next(ends) - next(ends))
+
+    near = in_paper_order(sorted(ordered, key=distance)[:count])
+    return f"the nearest are {', '.join(f'({each.number})' for each in near)}"
+
+
+_PARTS = re.compile(r"(X?)(\d+)([a-z]*)")
+
+
+def _place(number: str) -> tuple[bool, int, str]:
+    """What numbers are sorted by: whether beyond the paper, the number, its letter."""
+    beyond, digits, letters = _PARTS.fullmatch(number).groups()  # type: ignore[union-attr]
+    return bool(beyond), int(digits), letters
 
 
 def in_paper_order(equations: Iterable[Equation]) -> list[Equation]:
     """Sorted by number: (1), (2), ... (91), then what goes beyond the paper (X0), (X1a), ..."""
-
-    def place(equation: Equation) -> tuple[bool, int, str]:
-        beyond = equation.number.startswith("X")
-        number = equation.number.removeprefix("X")
-        digits = number.rstrip(ascii_lowercase)
-        return beyond, int(digits), number.removeprefix(digits)
-
-    return sorted(equations, key=place)
+    return sorted(equations, key=lambda equation: _place(equation.number))

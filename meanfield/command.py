@@ -3,55 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import io
-import os
-import re
-import signal
-import sys
-import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import fields
-from typing import Any, NoReturn
+from typing import Any
 
+from derivations import console
+from derivations.console import parser as parser
 from meanfield.errors import MISTAKES
 from meanfield.files import printable
 
-NEGATIVE = re.compile(r"-(\d+\.?\d*|\.\d+)[eE][-+]?\d+")
-INTERRUPTED, PIPE_CLOSED = 130, 141  # exit codes, as shells have them
 EXTRAS = {"torch": "simulate"}  # libraries that not everybody has, by the extra that installs them
-
-
-class Parser(argparse.ArgumentParser):
-    """A parser whose complaints are one sentence, and that takes -1e-3 for the number it is."""
-
-    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """Parse the arguments; what the terminal's encoding cannot say is shown as "?"."""
-        for stream in (sys.stdout, sys.stderr):
-            if isinstance(stream, io.TextIOWrapper):
-                stream.reconfigure(errors="replace")
-        joined: list[str] = []
-        for each in sys.argv[1:] if args is None else args:
-            if NEGATIVE.fullmatch(each) and joined and joined[-1].startswith("--"):
-                joined[-1] += f"={each}"  # argparse takes -1e-3 for an option before Python 3.14
-            else:
-                joined.append(each)
-        return super().parse_known_args(joined, namespace)
-
-    def error(self, message: str) -> NoReturn:
-        """Say one sentence, without the usage that argparse puts before it."""
-        self.exit(2, f"{self.prog}: {printable(message)}\n")
-
-
-def parser(prog: str, description: str, epilog: str | None = None) -> Parser:
-    """Return a parser that keeps the line breaks of its texts and takes no abbreviations."""
-    return Parser(
-        prog=prog,
-        description=description,
-        epilog=epilog,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
 
 
 def integer(text: str) -> int:
@@ -144,41 +105,15 @@ def run(command: argparse.ArgumentParser, work: Callable[[], int], *, resume: st
     So is a library that is not installed. resume: what to say after an interruption, if the work
     can go on later.
     """
-    try:
-        with _interruptible():
-            code = work()
-            sys.stdout.flush()
-            return code
-    except MISTAKES as error:
-        command.error(str(error))
-    except ModuleNotFoundError as error:
-        if error.name not in EXTRAS:
-            raise
-        command.error(f'needs {error.name}: pip install --editable ".[{EXTRAS[error.name]}]"')
-    except BrokenPipeError:  # who read the output has gone: what is left of it goes nowhere
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return PIPE_CLOSED
-    except KeyboardInterrupt:
-        more = f"; {resume}" if resume else ""
-        print(f"{command.prog}: interrupted{more}", file=sys.stderr)
-        return INTERRUPTED
 
+    def attempt() -> int:
+        try:
+            return work()
+        except MISTAKES as error:
+            command.error(printable(str(error)))
+        except ModuleNotFoundError as error:
+            if error.name not in EXTRAS:
+                raise
+            command.error(f'needs {error.name}: pip install --editable ".[{EXTRAS[error.name]}]"')
 
-@contextmanager
-def _interruptible() -> Iterator[None]:
-    """Take a closed terminal and a polite kill like Ctrl-C, so that nothing computed is lost."""
-
-    def interrupt(*_: object) -> NoReturn:
-        raise KeyboardInterrupt
-
-    names = [name for name in ("SIGHUP", "SIGTERM") if hasattr(signal, name)]
-    if threading.current_thread() is not threading.main_thread():
-        names = []  # only the main thread may
-    before = {
-        getattr(signal, name): signal.signal(getattr(signal, name), interrupt) for name in names
-    }
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    return console.run(command, attempt, resume=resume)

@@ -14,16 +14,6 @@ from typing import TypeAlias
 
 import sympy as sp
 
-from derivations.equation import (
-    Kind,
-    Status,
-    Step,
-    check,
-    equation,
-    require,
-    shown,
-    tested_with_torch,
-)
 from derivations.models.rotary_head import (
     STEP,
     Complex,
@@ -62,6 +52,16 @@ from derivations.paper.attention_closures import (
     power,
 )
 from derivations.paper.definitions import attention, retrieval
+from derivations.statement import (
+    Kind,
+    Status,
+    Step,
+    check,
+    equation,
+    require,
+    shown,
+    tested_with_torch,
+)
 from derivations.symbols import A, F, G, R, T, i, j, l, r, sigma2, t, u
 
 BEYOND = Status.BEYOND

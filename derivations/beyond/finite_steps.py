@@ -30,7 +30,6 @@ from derivations.beyond.attention_flow import (
     state_of,
     velocity,
 )
-from derivations.equation import Kind, Status, Step, check, equation, require, shown
 from derivations.models.rotary_head import STEP, Head, Real, exact, mp, random_heads
 from derivations.models.sums import numbers
 from derivations.paper.attention import (
@@ -41,7 +40,8 @@ from derivations.paper.attention import (
     weight,
     weight_flow,
 )
-from derivations.paper.dynamics import rho_dot, shape
+from derivations.paper.dynamics import R_of, rho_dot, shape
+from derivations.statement import Kind, Status, Step, check, equation, require, shown
 from derivations.symbols import F, G, R, eta, r, t
 
 BEYOND = Status.BEYOND
@@ -50,7 +50,7 @@ x = sp.Symbol("x", real=True)  # the whole state; a product of derivatives is th
 x_dot = sp.Symbol(r"\dot{x}", real=True)
 f = sp.Function("f")  # its velocity under gradient flow, per unit of training time
 phi = sp.Function("varphi")  # velocity of logit R under gradient flow
-F_of, R_of = sp.Function("F"), sp.Function("R")
+F_of = sp.Function("F")
 F_back = sp.Symbol("F_b", real=True)  # the drive half a step back
 H_back_re = sp.IndexedBase(r"H_b^{\prime}", real=True)  # the gradient there
 H_back_im = sp.IndexedBase(r"H_b^{\prime\prime}", real=True)

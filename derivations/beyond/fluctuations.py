@@ -40,7 +40,6 @@ from derivations.beyond.variances import (
     spread,
     variance,
 )
-from derivations.equation import Kind, Status, Step, check, equation, require, shown
 from derivations.models.enumeration import SmallModel, small_model
 from derivations.models.rotary_head import STEP, Head, Real, entries, exact, mp, random_heads
 from derivations.models.sums import contract, expand_sums, numbers, over
@@ -65,6 +64,7 @@ from derivations.paper.dynamics import U, V
 from derivations.paper.logic import SMALL, alignment_slope, mean_permutation, off_target_slope
 from derivations.paper.loss import error_signal, mean_field_loss
 from derivations.paper.rollout import sigma_c, sigma_o
+from derivations.statement import Kind, Status, Step, check, equation, require, shown
 from derivations.symbols import (
     Delta,
     F,

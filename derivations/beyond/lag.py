@@ -16,7 +16,6 @@ import sympy as sp
 
 from derivations.beyond.finite_steps import f, logit_growth_in_steps, modified_flow, phi, x
 from derivations.beyond.solution import margin_by_gap
-from derivations.equation import Kind, Step, check, equation, require, shown
 from derivations.paper.dynamics import (
     BEYOND,
     U,
@@ -28,6 +27,7 @@ from derivations.paper.dynamics import (
     total_in_internal_time,
 )
 from derivations.paper.loss import error_signal
+from derivations.statement import Kind, Step, check, equation, require, shown
 from derivations.symbols import Delta, G, K, N, R, T, eta, g, t
 
 e = sp.Symbol("e", positive=True)

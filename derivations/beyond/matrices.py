@@ -9,7 +9,6 @@ from fractions import Fraction
 import sympy as sp
 
 from derivations.beyond.solution import U_0, V_0
-from derivations.equation import Kind, Step, check, equation, require, shown
 from derivations.models.enumeration import SmallModel, small_model
 from derivations.models.sums import contract, n_prime, numbers, over
 from derivations.paper.attention import contract_each_sum
@@ -35,6 +34,7 @@ from derivations.paper.logic import (
     project,
     vocabulary_overlaps,
 )
+from derivations.statement import Kind, Step, check, equation, require, shown
 from derivations.symbols import K, N, P, Q, R, S, T, eta, g, i, k, m, n, y
 
 right_state = sp.Symbol("c", integer=True, positive=True)  # the right state, one of the N

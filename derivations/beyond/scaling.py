@@ -20,10 +20,10 @@ from derivations.beyond.solution import (
     linear_retrieval_by_gap,
     total_by_gap,
 )
-from derivations.equation import Kind, Step, check, equation, require, shown
 from derivations.paper.attention_closures import linear_rate, phi
 from derivations.paper.dynamics import BEYOND, R_of, U, V, kappa, rate, rate_constant
 from derivations.paper.regimes import start_of_retrieval
+from derivations.statement import Kind, Step, check, equation, require, shown
 from derivations.symbols import K, N, R, T, gamma, r, sigma2, t
 
 x = sp.Symbol("x", positive=True)  # sqrt(kappa) U

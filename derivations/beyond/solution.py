@@ -10,7 +10,6 @@ from functools import cache
 import mpmath
 import sympy as sp
 
-from derivations.equation import Kind, Step, check, equation, require, shown
 from derivations.paper.attention_closures import linear_closure, quadratic_closure
 from derivations.paper.dynamics import (
     BEYOND,
@@ -33,6 +32,7 @@ from derivations.paper.dynamics import (
 )
 from derivations.paper.logits import margin, mean_correct_logit
 from derivations.paper.loss import error_signal
+from derivations.statement import Kind, Step, check, equation, require, shown
 from derivations.symbols import C, Delta, G, K, N, Q, R, S, T, g, g0, gamma, t, y_c
 
 U_0, V_0, R_0 = (

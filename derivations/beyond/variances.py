@@ -30,7 +30,6 @@ from derivations.beyond.matrices import (
     v,
 )
 from derivations.beyond.solution import U_0, V_0
-from derivations.equation import Kind, Status, Step, check, equation, require, shown
 from derivations.models.enumeration import small_model
 from derivations.models.sampling import agreement
 from derivations.models.sums import (
@@ -49,6 +48,7 @@ from derivations.paper.logic import c_2, logic_update, mean_permutation, overlap
 from derivations.paper.logits import over_action_positions
 from derivations.paper.overlaps import agreements
 from derivations.paper.rollout import sigma_c, sigma_o
+from derivations.statement import Kind, Status, Step, check, equation, require, shown
 from derivations.symbols import A, K, N, P, R, T, W, a, eta, i, j, k, l, m, n, x, y, z
 
 delta = sp.KroneckerDelta

@@ -7,25 +7,29 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import sympy as sp
-from latex2mathml.converter import convert
 from sympy.core.function import Application
 
 from derivations.code.infix import ATOM, LOOSE, Infix
-from derivations.code.latex import latex
+from derivations.code.mathml import MATRIX_STYLE, mathml
 from derivations.code.written import Written
-from derivations.equation import Equation
 from derivations.form import fractions
+from derivations.statement import Equation
 
-# what the page needs; see meanfield/explore/solver.js, which calls these
+# what the page needs; see meanfield/explore/{attention,solver}.js, which call these
 NEEDED = (
-    "nominal_retrieval", "power_frequency", "uniform_variance", "mean_overlap", "margin", "loss",
-    "form_factor", "closure_rate_linear", "closure_rate_quadratic", "driven_rates",
-    "growth_linear", "growth_quadratic", "rate_constant", "total", "early_time", "onset_gap_linear",
-    "onset_gap_quadratic", "log_any_above", "log_right_below", "rollout_error", "retrieval_part",
-    "heuristic_part", "logit_variances",
+    "nominal_retrieval", "power_frequency", "linear_frequency", "uniform_variance", "mean_overlap",
+    "margin", "loss", "form_factor", "closure_rate_linear", "closure_rate_quadratic",
+    "driven_rates", "growth_linear", "growth_quadratic", "rate_constant", "total", "margin_by_gap",
+    "gap_square_slope", "log_time_slope", "early_time", "log_any_above", "log_right_below",
+    "rollout_error", "retrieval_part", "heuristic_part", "logit_variances", "plane_waves",
+    "plane_size", "mean_size", "product_spread", "size_spread", "plane_gradient", "product_rates",
+    "corrected_loss", "corrected_rates",
 )  # fmt: skip
 # beside the curves
-SHOWN = ("15a", "71a", "15d", "71b", "15b", "15c", "12b", "43", "14", "70b", "17", "18")
+SHOWN = (
+    "15a", "71a", "15d", "71b", "15b", "15c", "12b", "43", "14", "70b", "X5e", "X5f", "17", "18",
+    "X8d",
+)  # fmt: skip
 
 HEADER = """// The theory as numbers. Written by python -m derivations.generate: do not edit.
 // The same equations, from the same statements, as meanfield/generated.py.
@@ -102,7 +106,7 @@ def formulas(equations: Mapping[str, Equation]) -> str:
     items = []
     for number in SHOWN:
         equation = equations[number]
-        mathml = convert(latex(equation.form, held=bool(equation.shown)), display="block")
+        formula = mathml(equation.form, held=bool(equation.shown))
         caption = f"<figcaption>{equation.title} ({number})</figcaption>"
-        items.append(f"<figure>{caption}{mathml}</figure>")
-    return "\n".join(items) + "\n"
+        items.append(f"<figure>{caption}{formula}</figure>")
+    return "\n".join([f"<style>\n{MATRIX_STYLE}</style>", *items]) + "\n"

@@ -6,35 +6,42 @@ import re
 
 import sympy as sp
 from sympy.printing.pretty.pretty import PrettyPrinter
+from sympy.printing.pretty.pretty_symbology import greek_unicode, pretty_use_unicode, xsym
 from sympy.printing.pretty.stringpict import prettyForm
 
+from derivations.console import ascii_of
 from derivations.form import fractions, signed, terms
 
 GLYPHS = {
-    r"\Delta ": "Δ", r"\nabla ": "∇", r"\delta": "δ", r"\sigma": "σ", r"\tau": "τ", r"\nu": "ν",
-    r"\langle ": "⟨", r" \rangle": "⟩", r"\mathbb{E}": "E", r"\mathcal{L}": "L", r"\min": "min",
-    r"\star": "*", r"\prime": "′", r"\neq": "≠", r"\otimes": "⊗", r"\wedge": "∧", r"\lim": "lim",
-    r"\rho": "ρ", r"\Pi": "Π", r"\cos": "cos", r"\sin": "sin",
+    r"\nabla": "∇", r"\langle": "⟨", r"\rangle": "⟩", r"\star": "*", r"\prime": "′", r"\neq": "≠",
+    r"\otimes": "⊗", r"\wedge": "∧",
 }  # fmt: skip
+FONTS = re.compile(r"\\(?:mathrm|mathbb|mathcal|hat|tilde)\{(.+?)\}")
+COMMAND = re.compile(r"\\([A-Za-z]+)( ?)")
 
 
 def readable(name: str) -> str:
     r"""A name in LaTeX without its signs: ``\dot{R}`` is dR/dt, ``\sigma_W^2`` σ_W²."""
-    name = re.sub(r"\\dot\{(.+?)\}", r"d\1/dt", name)
-    name = re.sub(r"\\(?:mathrm|hat|tilde)\{(.+?)\}", r"\1", name)
-    name = re.sub(r"\\bar\{(.+?)\}", "\\1\u0304", name)
-    for sign, glyph in GLYPHS.items():
-        name = name.replace(sign, glyph)
+    name = re.sub(r"\\dot\{(.+?)\}", r"d\1/dt", FONTS.sub(r"\1", name))
+    name = re.sub(r"\\bar\{(.+?)\}", "\\1\u0304", name).replace(r" \rangle", r"\rangle")
+    name = COMMAND.sub(_glyph, name)
     return re.sub(r"[\^{}]", "", name.replace("^2", "²"))
+
+
+def _glyph(command: re.Match[str]) -> str:
+    """What a command stands for: its glyph, a Greek letter, or a word such as min."""
+    word = command[1]
+    return GLYPHS.get("\\" + word) or greek_unicode.get(word) or word + command[2]
 
 
 class Terminal(PrettyPrinter):
     """SymPy's own, but names in LaTeX are made readable."""
 
     def _print_Symbol(self, expr: sp.Symbol, bold_name: bool = False) -> prettyForm:
-        if "\\" in expr.name:
-            return prettyForm(readable(expr.name))
-        return super()._print_Symbol(expr, bold_name)
+        if not re.search(r"[\\{^]", expr.name):
+            return super()._print_Symbol(expr, bold_name)
+        name = readable(expr.name)
+        return prettyForm(name if self._use_unicode else "".join(map(ascii_of, name)))
 
     def _print_Indexed(self, expr: sp.Indexed) -> prettyForm:
         base = self._print(expr.base.label)
@@ -64,7 +71,7 @@ class HeldTerminal(Terminal):
             shape = self._product(above, len(above) > 1 or not below)
             if below:
                 shape /= self._product(below, len(below) > 1)
-            found = shape if found is None else prettyForm(*found.right("⋅", shape))
+            found = shape if found is None else prettyForm(*found.right(xsym("*"), shape))
         return _bound(found, prettyForm.MUL)
 
     def _print_Pow(self, expr: sp.Pow) -> prettyForm:
@@ -79,7 +86,7 @@ class HeldTerminal(Terminal):
         ]
         found = shapes[0]
         for shape in shapes[1:]:
-            found = prettyForm(*found.right("⋅", shape))
+            found = prettyForm(*found.right(xsym("*"), shape))
         return found
 
     def _bracketed(self, expr: sp.Expr, needed: bool) -> prettyForm:
@@ -92,7 +99,11 @@ def _bound(shape: prettyForm, binding: int) -> prettyForm:
     return prettyForm(*shape.right(""), binding=binding)
 
 
-def text(formula: sp.Basic, *, held: bool = False) -> str:
-    """``formula`` as lines. held: in the order of its own nodes."""
+def text(formula: sp.Basic, *, held: bool = False, unicode: bool = True) -> str:
+    """``formula`` as lines. held: in the order of its own nodes. unicode: or else in ASCII."""
     printer = HeldTerminal if held else Terminal
-    return str(printer({"use_unicode": True, "wrap_line": False}).doprint(formula))
+    before = pretty_use_unicode(unicode)  # of SymPy as a whole
+    try:
+        return str(printer({"use_unicode": unicode, "wrap_line": False}).doprint(formula))
+    finally:
+        pretty_use_unicode(before)

@@ -13,9 +13,9 @@ from typing import Any, TypeAlias
 import sympy as sp
 from sympy.codegen.cfunctions import expm1, log1p
 
-from derivations.equation import Equation, require
 from derivations.form import letters, parse, released, replaced
 from derivations.proof import Ranges, difference
+from derivations.statement import Equation, require
 from derivations.symbols import Phi
 
 # --- stable special functions: what SciPy computes, and what it means ----------------------------

@@ -18,10 +18,10 @@ from derivations.code.written import (
     rint,
     select,
 )
-from derivations.equation import Equation, require
 from derivations.functions.mean_field import STATE_LINES, by_logit, missing
 from derivations.paper import attention_closures, dynamics, loss
 from derivations.paper.dynamics import rho
+from derivations.statement import Equation, require
 from derivations.symbols import R, T, d, g0, gamma, omega, r, sigma2, t
 
 rate = sp.Symbol("rate", positive=True)  # gamma of the linear closure, g_0 of the quadratic one

@@ -17,11 +17,11 @@ from derivations.code.written import (
     select,
     wrightomega,
 )
-from derivations.equation import Equation
 from derivations.functions.closures import rate
 from derivations.functions.mean_field import ERROR, MARGIN_RANGES, MISSING, STATE_LINES, missing
 from derivations.paper import dynamics, loss, thermodynamic_limit
 from derivations.paper.dynamics import U, V, kappa, rho
+from derivations.statement import Equation
 from derivations.symbols import C, Delta, G, K, N, Q, R, S, g
 
 start = sp.Symbol("logit_R0", real=True)

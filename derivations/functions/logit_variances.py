@@ -8,10 +8,10 @@ from derivations.beyond import matrices, variances
 from derivations.beyond.solution import U_0, V_0
 from derivations.beyond.variances import I_2, sigma_W2, u, v
 from derivations.code.written import Line, Written, define, prove
-from derivations.equation import require
 from derivations.functions.mean_field import missing
 from derivations.paper import logic
 from derivations.paper.dynamics import U, V
+from derivations.statement import require
 from derivations.symbols import K, N, R, T
 
 lead = sp.Symbol("lead", real=True)  # v - u

@@ -5,9 +5,9 @@ from __future__ import annotations
 import sympy as sp
 
 from derivations.code.written import Line, Written, expit, held, prove
-from derivations.equation import require
 from derivations.paper import dynamics, logits, loss
 from derivations.paper.dynamics import rho
+from derivations.statement import require
 from derivations.symbols import C, Delta, K, N, Q, R, S, g, y_c
 
 missing = sp.Symbol("missing", positive=True)  # 1 - R, exact however close R is to 1

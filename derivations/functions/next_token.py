@@ -5,11 +5,11 @@ from __future__ import annotations
 import sympy as sp
 
 from derivations.code.written import Line, Written, define, log_ndtr, prove, select
-from derivations.equation import Equation
 from derivations.form import replaced
 from derivations.functions.mean_field import MARGIN_RANGES
 from derivations.paper import rollout
 from derivations.paper.rollout import error, sigma_c, sigma_o
+from derivations.statement import Equation
 from derivations.symbols import Delta, N, Phi, T
 
 y, w = sp.symbols("y w", real=True)  # arguments in units of sigma_o

@@ -7,11 +7,11 @@ import sympy as sp
 from derivations.beyond import lag, scaling
 from derivations.beyond.lag import D, G_s, R_s, U, e, e_s, v
 from derivations.code.written import Written, as_shown, define, held, prove
-from derivations.equation import Equation
 from derivations.functions.closures import OWN_RATE, rate
 from derivations.functions.mean_field import HIT, hit
 from derivations.paper import regimes
 from derivations.paper.regimes import Q_0, S_0, tau
+from derivations.statement import Equation
 from derivations.symbols import Delta, G, K, N, R, T, g, t
 
 R_x, log_e_x, log_G_x = sp.symbols("R_slope log_e_slope log_G_slope", real=True)

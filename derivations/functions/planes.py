@@ -19,11 +19,11 @@ from derivations.beyond.attention_flow import (
 )
 from derivations.beyond.finite_steps import F_back, H_back_im, H_back_re
 from derivations.code.written import Line, Written, define, prove
-from derivations.equation import Equation, require
+from derivations.functions.closures import frequency
 from derivations.paper.attention import key, query
+from derivations.statement import Equation, require
 from derivations.symbols import F, d, eta, omega, r, sigma2
 
-frequency = sp.Symbol("omega", real=True)
 ENTRIES = {  # an entry of plane r: the array argument of all of them
     query[r]: sp.Symbol("q_re", real=True),
     query[r + d / 2]: sp.Symbol("q_im", real=True),

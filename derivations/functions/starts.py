@@ -5,10 +5,10 @@ from __future__ import annotations
 import sympy as sp
 
 from derivations.code.written import Written, as_shown, held, prove
-from derivations.equation import require
 from derivations.functions.mean_field import missing
 from derivations.models.sums import contract, over
 from derivations.paper import attention, attention_closures, definitions, logic, overlaps, regimes
+from derivations.statement import require
 from derivations.symbols import C, K, N, P, R, T, d, i, j, k, l, m, n, r
 
 squares = sp.Symbol("squares", nonnegative=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-from derivations.equation import require
+from derivations.statement import require
 
 
 def agreement(sample: Iterable[float], claimed: float, *, precision: float = 0.02) -> str:

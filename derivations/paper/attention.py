@@ -12,16 +12,6 @@ from dataclasses import replace
 import sympy as sp
 from sympy.simplify.fu import TR8
 
-from derivations.equation import (
-    Kind,
-    Status,
-    Step,
-    check,
-    equation,
-    require,
-    shown,
-    tested_with_torch,
-)
 from derivations.models.rotary_head import (
     STEP,
     Head,
@@ -35,6 +25,16 @@ from derivations.models.rotary_head import (
 from derivations.models.sums import contract, expand_sums, numbers
 from derivations.paper.definitions import attention, retrieval
 from derivations.paper.loss import attention_drive
+from derivations.statement import (
+    Kind,
+    Status,
+    Step,
+    check,
+    equation,
+    require,
+    shown,
+    tested_with_torch,
+)
 from derivations.symbols import (
     A,
     F,

@@ -13,7 +13,6 @@ from collections.abc import Iterator
 
 import sympy as sp
 
-from derivations.equation import Kind, Status, Step, check, equation, require, shown
 from derivations.models.rotary_head import (
     Head,
     Real,
@@ -24,7 +23,7 @@ from derivations.models.rotary_head import (
     random_heads,
 )
 from derivations.models.sampling import agreement
-from derivations.models.sums import contract, numbers
+from derivations.models.sums import contract, j_prime, numbers
 from derivations.paper.attention import (
     PLANES,
     PREDICTORS,
@@ -40,6 +39,7 @@ from derivations.paper.attention import (
     query,
 )
 from derivations.paper.definitions import expectation, row_sum
+from derivations.statement import Kind, Status, Step, check, equation, require, shown
 from derivations.symbols import A, G, R, T, d, g0, gamma, i, j, omega, r, sigma2
 
 delta = sp.KroneckerDelta
@@ -49,7 +49,6 @@ phi = sp.IndexedBase("phi", real=True)  # phi[r]: form factor of plane r, 0..1
 Phi2 = sp.Sum(phi[r] ** 2, PLANES)  # the one property of the planes that both rates depend on
 Gamma_0 = sp.Symbol("Gamma_0", positive=True)  # mean of G over the initialisation, at R = 1/T
 phase = sp.Symbol("varphi", real=True)  # an angle omega_r times a lag
-other_j = sp.Symbol("j'", integer=True, positive=True)  # a second position
 
 vector = sp.IndexedBase("x", real=True)  # a random vector
 form = sp.IndexedBase("X", real=True)  # a matrix
@@ -136,15 +135,15 @@ def form_factor_sum(form_factor: sp.Eq) -> Iterator[Step]:
     squares = sum(letter**2 for letter in _SUMS)
     require(sp.expand(in_sums - whole - weight * squares) == 0, "(14a) holds more than a length")
     pair = sp.simplify(
-        sum(total.function * total.function.subs(j, other_j) for total in _NAMED_SUMS)
+        sum(total.function * total.function.subs(j, j_prime) for total in _NAMED_SUMS)
     )
     yield (
         "The squared length: a sum over pairs of positions",
-        sp.Sum(pair, (j, 1, T), (other_j, 1, T)),
+        sp.Sum(pair, (j, 1, T), (j_prime, 1, T)),
     )
     number = sp.Sum(1, (j, 1, T - lag)).doit()
     yield "Pairs at lag m, counted one way", number
-    at_lag = sp.simplify(pair.subs(j, other_j + lag))
+    at_lag = sp.simplify(pair.subs(j, j_prime + lag))
 
     def over_pairs(value: sp.Expr) -> sp.Expr:
         return T * value.subs(lag, 0) + 2 * sp.Sum(number * value, (lag, 1, T - 1))
@@ -231,9 +230,9 @@ def _by_resultant(term: sp.Expr) -> sp.Expr:
     """
     for total in term.atoms(sp.Sum):
         require(set(total.limits) == {sp.Tuple(*PREDICTORS), sp.Tuple(j, 1, T)}, "another range")
-        shifted = sp.expand(total.function.subs(i, T + other_j), trig=True)
+        shifted = sp.expand(total.function.subs(i, T + j_prime), trig=True)
         named: dict[sp.Expr, sp.Symbol] = {}
-        for position in (j, other_j):
+        for position in (j, j_prime):
             named |= {sp.cos(omega[r] * position): _SUMS[0], sp.sin(omega[r] * position): _SUMS[1]}
         term = term.xreplace({total: shifted.xreplace(named)})
     return sp.expand(term)

@@ -16,7 +16,6 @@ from typing import TypeAlias
 
 import sympy as sp
 
-from derivations.equation import Kind, Status, Step, check, equation, require, shown
 from derivations.models.rotary_head import Head, entries, exact, mp, random_heads
 from derivations.models.sums import contract, expand_sums, numbers
 from derivations.paper.attention import (
@@ -42,6 +41,7 @@ from derivations.paper.attention_closures import (
     start_of_weights,
 )
 from derivations.paper.definitions import attention, expectation, retrieval, row_sum
+from derivations.statement import Kind, Status, Step, check, equation, require, shown
 from derivations.symbols import A, G, R, T, d, g0, gamma, i, j, l, omega, r, sigma2, u
 
 delta = sp.KroneckerDelta

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 
 import sympy as sp
 
-from derivations.equation import Kind, Status, Step, check, equation, require, shown
 from derivations.models.enumeration import small_models
 from derivations.models.sums import contract, j_prime, over, trace_product
+from derivations.statement import Kind, Status, Step, check, equation, require, shown
 from derivations.symbols import (
     A,
     K,

@@ -9,8 +9,7 @@ from collections.abc import Iterator
 
 import sympy as sp
 
-from derivations.equation import Kind, Status, Step, check, equation, require, shown
-from derivations.paper.attention import retrieval_growth
+from derivations.paper.attention import R_dot, retrieval_growth
 from derivations.paper.attention_closures import linear_closure, quadratic_closure
 from derivations.paper.logic import (
     Q_dot,
@@ -21,6 +20,7 @@ from derivations.paper.logic import (
     weight_right,
 )
 from derivations.paper.logits import mean_correct_logit
+from derivations.statement import Kind, Status, Step, check, equation, require, shown
 from derivations.symbols import G, K, N, Q, R, S, alpha, beta, g, g0, gamma, y_c
 
 BEYOND = Status.BEYOND
@@ -30,7 +30,7 @@ kappa = sp.Symbol("kappa", positive=True)  # N K (N/(N-1)) ((K-1)/K) times the c
 rate = sp.Symbol("c", positive=True)  # a closure's rate: gamma or g_0
 s = sp.Symbol("s", nonnegative=True)  # internal time, ds = g dt/(KN)
 rho = sp.Symbol("rho", real=True)  # logit of R: log R - log(1 - R)
-R_dot, rho_dot = sp.Symbol(r"\dot{R}", real=True), sp.Symbol(r"\dot{\rho}", real=True)
+rho_dot = sp.Symbol(r"\dot{\rho}", real=True)
 U_of, V_of, R_of = sp.Function("U"), sp.Function("V"), sp.Function("R")
 shape = sp.Function("G")  # any closure G(R)
 

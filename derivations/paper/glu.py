@@ -12,9 +12,9 @@ from collections.abc import Iterator
 
 import sympy as sp
 
-from derivations.equation import Kind, Status, Step, check, equation, require
 from derivations.models.sums import contract, expand_sums, k_prime, m_prime, numbers, over
 from derivations.paper.definitions import logits, values
+from derivations.statement import Kind, Status, Step, check, equation, require
 from derivations.symbols import K, N, T, W, a, i, j, k, m, n, r, x, y, z
 
 delta = sp.KroneckerDelta

@@ -10,16 +10,6 @@ from functools import cache
 
 import sympy as sp
 
-from derivations.equation import (
-    Kind,
-    Status,
-    Step,
-    check,
-    equation,
-    require,
-    shown,
-    tested_with_torch,
-)
 from derivations.models.enumeration import SmallModel, small_model
 from derivations.models.sums import (
     contract,
@@ -37,6 +27,16 @@ from derivations.paper.definitions import alignment, off_target, permutation_mat
 from derivations.paper.logits import mean_correct_logit, other_logit_by_sum, sum_of_logits
 from derivations.paper.loss import error_signal, mean_field_loss
 from derivations.paper.overlaps import overlap_of_independent
+from derivations.statement import (
+    Kind,
+    Status,
+    Step,
+    check,
+    equation,
+    require,
+    shown,
+    tested_with_torch,
+)
 from derivations.symbols import (
     C,
     Delta,

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 
 import sympy as sp
 
-from derivations.equation import Kind, Status, Step, check, equation, require, shown
 from derivations.models.enumeration import Arrays, Entries, SmallModel, small_models
 from derivations.models.sums import (
     average_over_state,
@@ -38,6 +37,7 @@ from derivations.paper.definitions import (
     token_sequence,
     values,
 )
+from derivations.statement import Kind, Status, Step, check, equation, require, shown
 from derivations.symbols import (
     A,
     C,

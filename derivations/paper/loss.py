@@ -9,12 +9,12 @@ from functools import cache
 
 import sympy as sp
 
-from derivations.equation import Kind, Status, Step, check, equation, require, shown
 from derivations.models.enumeration import SmallModel, small_model
 from derivations.models.rotary_head import STEP, Real, exact, mp
 from derivations.models.sums import contract, numbers
 from derivations.paper.definitions import expectation, logsumexp, training_loss, y_right
 from derivations.paper.logits import margin, mean_correct_logit
+from derivations.statement import Kind, Status, Step, check, equation, require, shown
 from derivations.symbols import C, Delta, F, K, L, N, Q, R, S, T, g, i, y, y_c, y_o
 
 p_right = sp.Symbol("p_c", positive=True)  # probability of the right state under mean logits

@@ -13,10 +13,10 @@ from collections.abc import Iterator
 
 import sympy as sp
 
-from derivations.equation import Kind, Status, Step, check, equation, require, shown
 from derivations.models.sampling import agreement
 from derivations.models.sums import contract, over
 from derivations.paper.definitions import permutation_matrices
+from derivations.statement import Kind, Status, Step, check, equation, require, shown
 from derivations.symbols import K, N, m, n
 
 delta = sp.KroneckerDelta

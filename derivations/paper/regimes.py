@@ -12,7 +12,6 @@ from dataclasses import replace
 import sympy as sp
 
 from derivations.beyond.solution import solved
-from derivations.equation import Kind, Status, Step, check, equation, require, shown
 from derivations.models.enumeration import small_model
 from derivations.models.sampling import agreement
 from derivations.models.sums import contract, l_prime, numbers
@@ -27,6 +26,7 @@ from derivations.paper.dynamics import (
 from derivations.paper.logits import margin, mean_correct_logit, sum_of_logits
 from derivations.paper.loss import error_signal
 from derivations.paper.overlaps import mean_permutation
+from derivations.statement import Kind, Status, Step, check, equation, require, shown
 from derivations.symbols import (
     A,
     C,

@@ -12,12 +12,12 @@ import mpmath
 import sympy as sp
 from sympy.codegen.cfunctions import expm1, log1p
 
-from derivations.equation import Kind, Status, Step, check, equation, require, shown
 from derivations.models.enumeration import SmallModel, small_models
 from derivations.models.sampling import agreement
 from derivations.models.sums import contract, over
 from derivations.paper.definitions import expectation, state
 from derivations.paper.logits import margin, mean_other_logit
+from derivations.statement import Kind, Status, Step, check, equation, require, shown
 from derivations.symbols import Delta, N, Phi, T, m, n, step, y_c, y_o
 
 delta = sp.KroneckerDelta

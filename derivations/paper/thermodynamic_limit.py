@@ -10,7 +10,6 @@ from collections.abc import Iterator
 
 import sympy as sp
 
-from derivations.equation import Kind, Step, check, equation, require, shown
 from derivations.paper.attention import (
     retrieval_growth,
     weight,
@@ -29,6 +28,7 @@ from derivations.paper.dynamics import (
 from derivations.paper.logic import VOCABULARIES, changes_over_vocabularies
 from derivations.paper.logits import margin, mean_correct_logit
 from derivations.paper.loss import error_signal
+from derivations.statement import Kind, Step, check, equation, require, shown
 from derivations.symbols import (
     C,
     Delta,

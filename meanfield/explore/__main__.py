@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from meanfield import command
-from meanfield.explore.page import SLIDERS, page
+from meanfield.explore.page import THEORIES, page
 from meanfield.files import writing
 from meanfield.parameters import Parameters
-from meanfield.theory import CLOSURES, PAPER
+from meanfield.theory import DEFAULT
 
 START = {"N": 20, "T": 10}  # unless given
 
@@ -24,9 +24,9 @@ def parser() -> argparse.ArgumentParser:
     )
     result.add_argument("--out", type=Path, required=True, metavar="PAGE.html")
     start = result.add_argument_group("where the sliders start (default: N = 20, T = 10)")
-    command.add_fields(start, Parameters, SLIDERS)
-    start.add_argument("--closure", default=PAPER, metavar="|".join(CLOSURES),
-                       help=f"(default: {PAPER})")  # fmt: skip
+    command.add_fields(start, Parameters)
+    start.add_argument("--theory", "--closure", default=DEFAULT, metavar="|".join(THEORIES),
+                       help=f"(default: {DEFAULT})")  # fmt: skip
     return result
 
 
@@ -39,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _write(options: argparse.Namespace) -> int:
     model = {**START, **command.given(options, Parameters)}
-    text = page(Parameters(**model), options.closure)
+    text = page(Parameters(**model), options.theory)
     with writing(options.out) as file:
         file.write(text.encode())
     print(f"{options.out}: open it in a browser")

@@ -11,6 +11,11 @@ function power_frequency(r, d, rope_theta) {
   return rope_theta ** (-2 * r / d);
 }
 
+// Frequency of RoPE plane r = 0..d/2 - 1 on a linear grid. (5f)
+function linear_frequency(r, d, rope_theta) {
+  return 1 - (1 - 1 / rope_theta) * (2 * r / d);
+}
+
 // Variance of entries drawn uniformly from an interval about 0 of this half-width. (3b)
 function uniform_variance(width) {
   return width**2 / 3;
@@ -89,19 +94,26 @@ function total(U, S, K) {
   return U + K * S;
 }
 
+// Margin. (X3b)
+function margin_by_gap(R, U, V, C, N, K) {
+  return (N * (V / K + (1 - 1 / K) * R * U) - C) / (N - 1);
+}
+
+// Derivative of U^2/2 in logit R where attention has the gradient G; kappa of rate 1. (X2a), (X1d)
+function gap_square_slope(logit_R, G, kappa) {
+  const R = expit(logit_R);
+  const missing = expit(-logit_R);
+  return R**2 * missing / (kappa * G);
+}
+
+// log of dt/dU along a solution. (X3c)
+function log_time_slope(logit_R, Delta, N, K) {
+  return Math.log(N * K) - log_expit(logit_R) - log_expit(Math.log(N - 1) - Delta);
+}
+
 // Time to the total V, small margin. (X3g)
 function early_time(V, V0, N, K) {
   return N**2 / (N - 1) * K * (V - V0);
-}
-
-// U = Q - S where R = 1/2: before U0 if R starts above; nan if R was never so low. (X3e)
-function onset_gap_linear(U0, logit_R0, kappa) {
-  return Math.sqrt(U0**2 + 2 / kappa * (Math.log(2) + log_expit(-logit_R0)));
-}
-
-// U = Q - S where R = 1/2: before U0 if R starts above; nan if R was never so low. (X3f)
-function onset_gap_quadratic(U0, logit_R0, kappa) {
-  return Math.sqrt(U0**2 + 2 / kappa * (1 - logit_R0 - Math.exp(logit_R0)));
 }
 
 // log of the chance that the largest of N - 1 standard normals exceeds y. (17b)
@@ -148,4 +160,107 @@ function logit_variances(u, v, R, w_variance, N, K, T) {
   const variance_c = from_start + shared + own_c * u**2;
   const variance_o = from_start + shared + own_o * u**2;
   return [variance_c, variance_o];
+}
+
+// Derivatives of the attention logit at offset m in (p_re, p_im). (X5b)
+function plane_waves(omega, m, d) {
+  return [Math.cos(omega * m) / Math.sqrt(d), -Math.sin(omega * m) / Math.sqrt(d)];
+}
+
+// |q|^2 + |k|^2. (X5i)
+function plane_size(p_re, p_im, imbalance) {
+  return Math.sqrt(imbalance**2 + 4 * (p_re**2 + p_im**2));
+}
+
+// Mean size at the start. (X5n)
+function mean_size(qk_variance) {
+  return 4 * qk_variance;
+}
+
+// Variance of p_re, and of p_im, at the start. (X5m)
+function product_spread(qk_variance) {
+  return 2 * qk_variance**2;
+}
+
+// Variance of the size at the start. (X5o)
+function size_spread(qk_variance) {
+  return 16 * qk_variance**2 / 5;
+}
+
+// What a plane adds to G = |grad_q R|^2 + |grad_k R|^2; H is the gradient of R in p. (X5e)
+function plane_gradient(H_re, H_im, size) {
+  return size * (H_re**2 + H_im**2);
+}
+
+// Time derivatives of (p_re, p_im) under the drive F. (X5f)
+function product_rates(H_re, H_im, size, F) {
+  return [F * size * H_re, F * size * H_im];
+}
+
+// Loss with the fluctuations of the logits to second order. (X8d), (X3b)
+function corrected_loss(R, Q, S, Q0, S0, C, overlap, w_variance, N, K, T) {
+  const gap_gain = 1 - overlap;
+  const total_gain = 1 + (K - 1) * overlap - K / N;
+  const U = Q - S;
+  const V = Q + (K - 1) * S;
+  const u = (U - (Q0 - S0)) / gap_gain;
+  const v = (V - (Q0 + (K - 1) * S0)) / total_gain;
+  const Delta = (N * (V / K + (1 - 1 / K) * R * U) - C) / (N - 1);
+  const g = expit(Math.log(N - 1) - Delta);
+  const missing = 1 - R;
+  const I_2 = missing**2 / (T - 1);
+  const from_start = w_variance * (1 / K + (1 - 1 / K) * (R**2 + I_2));
+  const common = (K - 1) * (N - 1) / (N * K) ** 2;
+  const lead = v - u;
+  const shared = common * lead * (lead + 2 * missing * u);
+  const own_c = common * (missing**2 + (N + K - 2) * I_2);
+  const own_o = common * (missing**2 + (K - 1 + 1 / (N - 1)) * I_2);
+  const variance_c = from_start + shared + own_c * u**2;
+  const variance_o = from_start + shared + own_o * u**2;
+  const by_from_start = -g * (2 * (N - 1) - N * g) / (2 * (N - 1) ** 2);
+  const by_variance_c = g * (N**2 * (1 - g) - 1) / (2 * (N - 1) ** 2);
+  const by_variance_o = g / 2;
+  return logaddexp(0, Math.log(N - 1) - Delta) + by_from_start * from_start + by_variance_c * variance_c + by_variance_o * variance_o;
+}
+
+// The drive F = -dL/dR on attention, and the time derivatives of Q and S. (X8d), (X3b), (X8h), (X8f), (X8g)
+function corrected_rates(R, Q, S, Q0, S0, C, overlap, w_variance, N, K, T) {
+  const gap_gain = 1 - overlap;
+  const total_gain = 1 + (K - 1) * overlap - K / N;
+  const U = Q - S;
+  const V = Q + (K - 1) * S;
+  const u = (U - (Q0 - S0)) / gap_gain;
+  const v = (V - (Q0 + (K - 1) * S0)) / total_gain;
+  const Delta = (N * (V / K + (1 - 1 / K) * R * U) - C) / (N - 1);
+  const g = expit(Math.log(N - 1) - Delta);
+  const missing = 1 - R;
+  const I_2 = missing**2 / (T - 1);
+  const from_start = w_variance * (1 / K + (1 - 1 / K) * (R**2 + I_2));
+  const common = (K - 1) * (N - 1) / (N * K) ** 2;
+  const lead = v - u;
+  const shared = common * lead * (lead + 2 * missing * u);
+  const own_c = common * (missing**2 + (N + K - 2) * I_2);
+  const own_o = common * (missing**2 + (K - 1 + 1 / (N - 1)) * I_2);
+  const variance_c = from_start + shared + own_c * u**2;
+  const variance_o = from_start + shared + own_o * u**2;
+  const by_from_start = -g * (2 * (N - 1) - N * g) / (2 * (N - 1) ** 2);
+  const by_variance_c = g * (N**2 * (1 - g) - 1) / (2 * (N - 1) ** 2);
+  const by_variance_o = g / 2;
+  const hit = expit(Delta - Math.log(N - 1));
+  const added_by_g = -(N - 1 - N * g) / (N - 1) ** 2 * from_start + (N**2 * (1 - 2 * g) - 1) / (2 * (N - 1) ** 2) * variance_c + variance_o / 2;
+  const by_margin = -g * (1 + hit * added_by_g);
+  const squares_by_R = -2 * missing / (T - 1);
+  const from_start_by_R = w_variance * (1 - 1 / K) * (2 * R + squares_by_R);
+  const own_c_by_R = common * ((N + K - 2) * squares_by_R - 2 * missing);
+  const own_o_by_R = common * ((K - 1 + 1 / (N - 1)) * squares_by_R - 2 * missing);
+  const shared_by_R = -2 * common * lead * u;
+  const shared_by_u = -2 * common * (R * lead + missing * u);
+  const shared_by_v = 2 * common * (lead + missing * u);
+  const by_variances = by_variance_c + by_variance_o;
+  const slope_R = by_margin * (N / (N - 1)) * ((K - 1) / K) * U + by_from_start * from_start_by_R + by_variances * (from_start_by_R + shared_by_R) + u**2 * (by_variance_c * own_c_by_R + by_variance_o * own_o_by_R);
+  const slope_u = by_margin * (N / (N - 1)) * ((K - 1) / K) * R * gap_gain + by_variances * shared_by_u + 2 * u * (by_variance_c * own_c + by_variance_o * own_o);
+  const slope_v = by_margin * (N / (N - 1)) / K * total_gain + by_variances * shared_by_v;
+  const gap_rate = -slope_u / (N * (K - 1));
+  const total_rate = -slope_v / N;
+  return [-slope_R, (total_rate + (K - 1) * gap_rate) / K, (total_rate - gap_rate) / K];
 }

@@ -23,7 +23,7 @@ from meanfield.predict.plot import draw
 from meanfield.predict.spread import Spread, onset_spread
 from meanfield.predict.trust import Grounds, caveats, trust
 from meanfield.quantities import QUANTITIES
-from meanfield.schema import Kind, described, keys, mapping, part
+from meanfield.runs.schema import Kind, described, keys, mapping, part
 from meanfield.start import Start
 from meanfield.theory import OwnClosure, Theory
 from meanfield.training import Training

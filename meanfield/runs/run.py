@@ -22,7 +22,7 @@ from meanfield.errors import FileError, ParameterError
 from meanfield.files import printable, reading, writing
 from meanfield.parameters import Parameters
 from meanfield.quantities import QUANTITIES
-from meanfield.schema import ROUNDING, Kind, described, keys, mapping, part
+from meanfield.runs.schema import ROUNDING, Kind, described, keys, mapping, part
 from meanfield.training import Schedule, Training
 
 Array = NDArray[np.float64]

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import sympy as sp
 
-from derivations.equation import Equation
+from derivations.statement import Equation
 from derivations.symbols import K, N, T, d
 
 SIZES = (N, K, T, d)

@@ -10,9 +10,9 @@ import pytest
 import sympy as sp
 
 from derivations.beyond import attention_flow
-from derivations.equation import Equation
 from derivations.models.sums import numbers
 from derivations.paper import attention
+from derivations.statement import Equation
 from derivations.symbols import A, F, G, K, L, N, Q, R, S, T, d, g, i, j, l, omega, r
 
 torch = pytest.importorskip("torch")

@@ -13,10 +13,10 @@ from derivations.code.latex import latex
 from derivations.code.numpy import NumPy, function
 from derivations.code.terminal import text
 from derivations.code.written import Written, everywhere, expit, prove, select
-from derivations.equation import CheckFailed, Equation, Step, equation, shown
 from derivations.form import FormError, letters, parse, released, replaced
 from derivations.proof import difference
 from derivations.registry import EQUATIONS
+from derivations.statement import CheckFailed, Equation, Step, equation, shown
 from derivations.symbols import C, Delta, K, N, Q, R, S, T, y_c
 
 KNOWN = letters(N + K + T + R + Q + S + C + y_c + Delta)

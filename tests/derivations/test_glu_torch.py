@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from derivations.equation import Equation
 from derivations.paper import glu
+from derivations.statement import Equation
 from derivations.symbols import K, N
 
 torch = pytest.importorskip("torch")

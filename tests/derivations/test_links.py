@@ -6,8 +6,8 @@ import pytest
 import sympy as sp
 from sympy.core.function import AppliedUndef
 
-from derivations.equation import CheckFailed, Equation
 from derivations.registry import EQUATIONS
+from derivations.statement import CheckFailed, Equation
 
 SHIFT = sp.Rational(3, 7)
 SHAPED = sp.Sum | sp.Product | sp.Integral | AppliedUndef

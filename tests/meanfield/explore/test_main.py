@@ -11,7 +11,7 @@ from meanfield.explore import __main__ as explore
 
 def test_it_starts_where_it_is_told(tmp_path: Path) -> None:
     out = tmp_path / "page.html"
-    assert explore.main(["--out", str(out), "--N", "7", "--closure", "quadratic"]) == 0
+    assert explore.main(["--out", str(out), "--N", "7", "--theory", "quadratic"]) == 0
     text = out.read_text(encoding="utf-8")
     assert '{"N": 7, "T": 10, "K": 7,' in text
 
@@ -20,7 +20,11 @@ def test_it_starts_where_it_is_told(tmp_path: Path) -> None:
     ("arguments", "told"),
     [
         (["--N", "1"], "N must be between 2"),
-        (["--closure", "spectral"], 'closure must be "linear" or "quadratic"'),
+        (
+            ["--theory", "per-seed"],
+            'the theory of the page must be "linear", "quadratic", "spectral"',
+        ),
+        (["--N", "5000"], "the page solves N from 2 to 1000, not 5000"),
         (["--d-head", "3"], "d_head must be even"),
     ],
 )

@@ -25,6 +25,7 @@ from typing import TypeAlias
 
 import sympy as sp
 
+from derivations.code.latex import latex
 from derivations.form import letters, parse
 from derivations.proof import difference
 
@@ -64,9 +65,9 @@ def require(condition: object, complaint: str) -> None:
         raise CheckFailed(complaint)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Equation:
-    """One numbered equation.
+    """One numbered equation. A notebook shows its formula.
 
     number: the paper's, e.g. ``"15a"``; ``"X2a"`` for results beyond the paper.
     derive: generator of steps, called with the statements of ``follows_from``.
@@ -77,10 +78,17 @@ class Equation:
     number: str
     title: str
     status: Status
-    follows_from: tuple[Equation, ...] = field(repr=False)
-    derive: Derivation = field(repr=False)
+    follows_from: tuple[Equation, ...]
+    derive: Derivation
     note: str = ""
     shown: str = ""
+
+    def __repr__(self) -> str:
+        """Return the number and the title."""
+        return f"<({self.number}) {self.title}>"
+
+    def _repr_latex_(self) -> str:
+        return f"$$ {self.latex} \\tag{{{self.number}}} $$"
 
     @cached_property
     def steps(self) -> tuple[Step, ...]:
@@ -107,6 +115,40 @@ class Equation:
         found = difference(right, self.statement.rhs)
         require(not found, f"({self.number}) is not shown as derived, {self.shown}: {found}")
         return sp.Eq(self.statement.lhs, right, evaluate=False)
+
+    @cached_property
+    def latex(self) -> str:
+        """The statement in LaTeX, for a display."""
+        return latex(self.form, held=bool(self.shown))
+
+    # what others make of it is known to the registry, which is built from the equations
+    @property
+    def checks(self) -> tuple[Check, ...]:
+        """The checks that cover it; ``run`` of one takes the statements of its ``covers``."""
+        from derivations.registry import checks_of
+
+        return tuple(checks_of(self))
+
+    @property
+    def used_by(self) -> tuple[Equation, ...]:
+        """The equations that follow from it directly."""
+        from derivations.registry import followers_of
+
+        return tuple(followers_of(self))
+
+    @property
+    def rests_on(self) -> tuple[Equation, ...]:
+        """The closures behind it: the assumptions that its derivation makes on the way."""
+        from derivations.registry import rests_on
+
+        return tuple(rests_on(self))
+
+    @property
+    def functions(self) -> tuple[str, ...]:
+        """The generated functions that are taken from it: ``meanfield.generated.loss``, ..."""
+        from derivations.lookup import functions_of
+
+        return functions_of(self)
 
 
 @dataclass(frozen=True, eq=False)

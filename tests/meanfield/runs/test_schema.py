@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from meanfield.errors import ParameterError
-from meanfield.schema import Kind, described, keys, mapping, part
+from meanfield.runs.schema import Kind, described, keys, mapping, part
 
 KIND = Kind(shape="BE", least=0, most=1)
 
