@@ -15,6 +15,7 @@ from meanfield.sweep import points
 
 def test_every_name_that_is_used_is_known() -> None:
     used = {*CURVES, *TIMES, *COLUMNS, *MEASURED, *measured.CURVES, *EVENTS, *points.CURVES}
+    used |= set(points.JUDGED)
     assert used <= set(QUANTITIES)
     never = set(QUANTITIES) - used
     assert never <= {"grad_R_squared", "rollout_accuracy", "next_token_accuracy"}, never

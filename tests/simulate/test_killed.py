@@ -32,7 +32,7 @@ def test_killed_again_and_again_it_ends_bit_identical(tmp_path: Path) -> None:
     assert simulate.main([*LONG, "--out", str(tmp_path / "whole")]) == 0
     folder = tmp_path / "killed"
     command = [sys.executable, "-m", "simulate", *LONG, "--out", str(folder), "--resume"]
-    for goal, sign in ((3, signal.SIGKILL), (30, signal.SIGTERM), (60, signal.SIGKILL)):
+    for goal, sign in ((3, signal.SIGKILL), (20, signal.SIGTERM), (40, signal.SIGKILL)):
         with subprocess.Popen(
             command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         ) as process:

@@ -69,7 +69,7 @@ import meanfield.predict
 from meanfield import predict
 assert predict is same and callable(predict)
 assert cli.main(["--N", "20", "--T", "10", "--json"]) == 0
-heavy = {"torch", "sympy", "matplotlib", "derivations", "scipy.stats"} & set(sys.modules)
+heavy = {"torch", "sympy", "matplotlib", "scipy.stats"} & set(sys.modules)
 assert not heavy, heavy
 """
     done = subprocess.run(

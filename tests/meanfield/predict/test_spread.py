@@ -119,8 +119,10 @@ def test_quantiles_are_epochs_of_seeds():
     assert spread.count == 30
 
 
-def test_fewer_are_drawn_where_each_takes_long_unless_told():
-    assert onset_spread(Parameters(N=20, T=1000, d_head=16)).count == 2**22 // 16000 == 262
+def test_fewer_are_drawn_where_each_takes_long_unless_told(monkeypatch):
+    assert spreads.FOLLOWED // (1000 * 16) < spreads.SAMPLES  # of T = 1000 and d_head = 16
+    monkeypatch.setattr(spreads, "FOLLOWED", 2**15)
+    assert onset_spread(DEFAULT).count == 2**15 // (10 * 64) == 51
     assert onset_spread(DEFAULT, samples=401).count == 401
 
 

@@ -238,6 +238,6 @@ def test_a_grid_beyond_the_disk_is_refused_with_what_it_takes(
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=10**9))
     many = "[grid]\nN = { from = 5, to = 5000 }\nT = { from = 2, to = 10001 }\n[fixed]\nK = 4\n"
     said = refused(capsys, written(tmp_path, many), tmp_path / "q.zarr")
-    assert "would take up to 1.2 GB in " in said
+    assert "would take up to 2.4 GB in " in said
     assert "its disk has 1.0 GB left: make the grid smaller" in said
     assert not (tmp_path / "q.zarr").exists()
