@@ -22,6 +22,7 @@ from meanfield.errors import FileError, ParameterError
 
 AHEAD = 4  # tasks under way for each worker, so that none waits
 DEATHS = 20  # of workers over one task, before it is held to be the cause
+CLOSING = 30  # seconds for workers to stop
 PATIENCE = 8  # seconds to wait for a scheduler that does not answer
 LOCAL = "127.0.0.1:0"  # of what shows the state: for one machine alone, at any free port
 LEAST_MEMORY = 128 * 2**20  # bytes: a worker with NumPy and SciPy alone takes about as much
@@ -216,9 +217,9 @@ def _local_cluster(cluster: Cluster) -> Iterator[Any]:
     try:
         yield local
     finally:
-        # Dask asserts that a worker is not just being started again; it ends with this process
-        with suppress(AssertionError):
-            local.close()
+        # a worker that is just being started again trips Dask up; it ends with this process
+        with suppress(AssertionError, TimeoutError):
+            local.close(timeout=CLOSING)
 
 
 @contextmanager
