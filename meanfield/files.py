@@ -106,7 +106,10 @@ def decoded(path: str | os.PathLike[str], what: str) -> Contents:
 
 
 def _array(content: bytes) -> NDArray[Any]:
-    """Return the array of an NPY file, in this machine's byte order; ValueError if it is none."""
+    """Return the array of an NPY file, in this machine's byte order; ValueError if it is none.
+
+    np.load would take the memory that a header claims before it looks for the numbers.
+    """
     file = io.BytesIO(content)
     version = np.lib.format.read_magic(file)
     header = {

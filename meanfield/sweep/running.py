@@ -71,12 +71,14 @@ def fill(
 
 def summary(store: Store) -> str:
     """Return what came out, a line each."""
-    low, high, never, impossible = np.inf, -np.inf, 0, 0
+    low, high, never, impossible, doubtful = np.inf, -np.inf, 0, 0, 0
     for done, values in store.results():
         onset = values["onset_epoch"][done] if done.any() else np.array([])
         finite = onset[np.isfinite(onset)]
         low, high = min(low, finite.min(initial=np.inf)), max(high, finite.max(initial=-np.inf))
         never += int(np.sum(np.isposinf(onset)))
+        if "trusted" in values:
+            doubtful += int(np.sum(values["trusted"][done] == 0))
         if done.any():
             impossible += int(np.sum(values["status"][done] == stores.IMPOSSIBLE))
     text = f"onset from epoch {low + 0:.6g} to {high:.6g}" if low <= high else "no point locks on"
@@ -84,6 +86,10 @@ def summary(store: Store) -> str:
         text += f"; {never:,} never lock on"
     if impossible:
         text += f"; {impossible:,} cannot be predicted (status {stores.IMPOSSIBLE})"
+    if doubtful:
+        text += (
+            f"; {doubtful:,} not to be trusted (trusted, relative_delay and relative_lag say why)"
+        )
     return f"{text}\n{store.path}"
 
 

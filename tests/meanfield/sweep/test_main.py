@@ -25,7 +25,12 @@ def test_what_came_out_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str
     data = swept(tmp_path)
     onset = data.onset_epoch.values
     said = capsys.readouterr().out.splitlines()
-    assert said[-2] == f"onset from epoch {onset.min():.6g} to {onset.max():.6g}"
+    doubtful = int((data.trusted == 0).sum())
+    assert doubtful
+    assert said[-2] == (
+        f"onset from epoch {onset.min():.6g} to {onset.max():.6g}; {doubtful} not to be trusted "
+        "(see trusted, relative_delay, relative_lag)"
+    )
     assert said[-1] == str(tmp_path / "sweep.zarr")
 
 
