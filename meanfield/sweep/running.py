@@ -87,9 +87,7 @@ def summary(store: Store) -> str:
     if impossible:
         text += f"; {impossible:,} cannot be predicted (status {stores.IMPOSSIBLE})"
     if doubtful:
-        text += (
-            f"; {doubtful:,} not to be trusted (trusted, relative_delay and relative_lag say why)"
-        )
+        text += f"; {doubtful:,} not to be trusted (see trusted, relative_delay, relative_lag)"
     return f"{text}\n{store.path}"
 
 
