@@ -9,7 +9,7 @@ those along the flow in internal time s, whose pace is e = ds/dt.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 
 import sympy as sp
@@ -194,27 +194,29 @@ def at_one_half(logits: list[float], values: list[float]) -> float:
     )
 
 
-def onset_of_steps(width: float) -> float:
-    """Return the time of R = 1/2 in steps of one weight w with R = w^2, which U drives."""
+def onset_of_steps(width: float) -> tuple[float, float]:
+    """Return time and V at R = 1/2 in steps of one weight w with R = w^2, which U drives."""
     pace = 1 / (SIZES[N] * SIZES[K])
     weight, gap, total = 1 / math.sqrt(SIZES[T]), 0.0, 0.0
     logits: list[float] = []
     times: list[float] = []
+    totals: list[float] = []
     while len(logits) < 4 or logits[-2] < 0:
         R_now = weight**2
         logits.append(math.log(R_now / (1 - R_now)))
         times.append(len(times) * width)
+        totals.append(total)
         wrong, R_slope, _ = error_and_slopes(R_now, gap, total)
         ds = width * wrong * pace
         weight += ds * R_slope / (2 * weight)
         gap += ds * R_now
         total += ds
-    return at_one_half(logits, times)
+    return at_one_half(logits, times), at_one_half(logits, totals)
 
 
-def lag_of_steps() -> float:
-    """Return the slope of that time in the width of the steps, towards none: Richardson."""
-    onsets = [(width, onset_of_steps(width)) for width in WIDTHS]
+def slope_towards_none(values: Sequence[float]) -> float:
+    """Return the slope of values in the width of the steps, towards none: Richardson."""
+    onsets = zip(WIDTHS, values, strict=True)
     slopes = [(late - early) / (wide - fine) for (wide, late), (fine, early) in pairwise(onsets)]
     power = 2
     while len(slopes) > 1:
@@ -223,8 +225,8 @@ def lag_of_steps() -> float:
     return slopes[0]
 
 
-def lag_by_slopes(slopes: Callable[..., list[float]], ds: float) -> float:
-    """Return the lag at R = 1/2, D, v and it integrated along the flow of G = 4R by Runge-Kutta."""
+def lag_by_slopes(slopes: Callable[..., list[float]], ds: float) -> tuple[float, float]:
+    """Return the lag and v at R = 1/2, integrated with D along the flow of G = 4R: Runge-Kutta."""
     pace = 1 / (SIZES[N] * SIZES[K])
 
     def rates(state: list[float]) -> list[float]:
@@ -243,16 +245,18 @@ def lag_by_slopes(slopes: Callable[..., list[float]], ds: float) -> float:
     state = [1 / SIZES[T], 0.0, 0.0, 0.0, pace * blind / 2, 0.5]
     logits: list[float] = []
     lags: list[float] = []
+    ahead: list[float] = []
     while len(logits) < 4 or logits[-2] < 0:
         logits.append(math.log(state[0] / (1 - state[0])))
         lags.append(state[-1])
+        ahead.append(state[-2])
         k1 = rates(state)
         k2 = rates(moved(state, ds / 2, k1))
         k3 = rates(moved(state, ds / 2, k2))
         k4 = rates(moved(state, ds, k3))
         mean = [(a + 2 * b + 2 * c + h) / 6 for a, b, c, h in zip(k1, k2, k3, k4, strict=True)]
         state = moved(state, ds, mean)
-    return at_one_half(logits, lags)
+    return at_one_half(logits, lags), at_one_half(logits, ahead)
 
 
 @check(
@@ -265,6 +269,9 @@ def lag_by_slopes(slopes: Callable[..., list[float]], ds: float) -> float:
 def one_weight_in_steps(excess: sp.Eq, total_ahead: sp.Eq, lag: sp.Eq) -> str:
     claims = [each.rhs.subs({N: SIZES[N], K: SIZES[K]}) for each in (excess, total_ahead, lag)]
     slopes = sp.lambdify((R, U, G, e, g, D, v, R_s, G_s, e_s), claims, "math")
-    claimed, found = lag_by_slopes(slopes, 4e-3), lag_of_steps()
+    claimed, v_claimed = lag_by_slopes(slopes, 4e-3)
+    times, totals = zip(*map(onset_of_steps, WIDTHS), strict=True)
+    found, v_found = slope_towards_none(times), slope_towards_none(totals)
     require(abs(claimed - found) < 1e-4, f"the steps come {found} epochs later, not {claimed}")
-    return f"{found:.5f} epochs for {claimed:.5f}"
+    require(abs(v_claimed / v_found - 1) < 2e-4, f"V is {v_found} ahead, not {v_claimed}")
+    return f"{found:.5f} epochs for {claimed:.5f}, V ahead by {v_found:.6f} for {v_claimed:.6f}"
