@@ -192,20 +192,24 @@ def of_closure(
 
     measured: whether the prediction is from another start than the nominal one.
     """
-    others = {name: other for name, other in CLOSURES.items() if other is not closure}
     try:
-        own, *delays = relative_delays(parameters, closure, *others.values())
+        _, verdict = _verdict(closure, parameters)
     except FlowError as error:
         return (f"trust cannot be judged: {error}",)
-    verdict = "trusted only" if abs(own) <= TOLERANCE else "not trusted"
+    start = "the nominal start, not the one given," if measured else "the nominal start"
+    return (verdict, f"judged from {start} against softmax attention from its mean start")
+
+
+def _verdict(closure: Closure, parameters: Parameters) -> tuple[bool, str]:
+    """Return whether to trust a closure, and the words that say so; raises FlowError."""
+    others = {name: other for name, other in CLOSURES.items() if other is not closure}
+    own, *delays = relative_delays(parameters, closure, *others.values())
+    trusted = abs(own) <= TOLERANCE
+    verdict = "trusted only" if trusted else "not trusted"
     what = "the onset epoch" if parameters.T > 2 else "the epoch of R = 3/4, as R starts at 1/2"
     pairs = zip(others, delays, strict=True)
     listed = ", ".join(f"{name}: {percent(by)}" for name, by in pairs)
-    start = "the nominal start, not the one given," if measured else "the nominal start"
-    return (
-        f"{verdict} for {what}: {percent(own)} ({listed})",
-        f"judged from {start} against softmax attention from its mean start",
-    )
+    return trusted, f"{verdict} for {what}: {percent(own)} ({listed})"
 
 
 def percent(delay: float) -> str:
@@ -219,8 +223,11 @@ def _closure_off(grounds: Grounds) -> str:
     closure = grounds.closure()
     if closure is None:
         return ""
-    verdict = of_closure(closure, grounds.parameters)[0]
-    return "" if verdict.startswith("trusted") else f"the {grounds.theory} closure is {verdict}"
+    try:
+        trusted, verdict = _verdict(closure, grounds.parameters)
+    except FlowError as error:
+        return f"the trust in the {grounds.theory} closure cannot be judged: {error}"
+    return "" if trusted else f"the {grounds.theory} closure is {verdict}"
 
 
 def _too_early(grounds: Grounds) -> str:

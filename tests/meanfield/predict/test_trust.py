@@ -82,6 +82,9 @@ def test_words_on_trust():
     for p in (Parameters(N=20, T=100, d_head=2), Parameters(N=20, T=10**6)):
         (cannot,) = trust.of_closure(closures.LINEAR, p)
         assert "cannot be judged" in cannot
+    unjudged = predict(Parameters(N=20, T=100, d_head=2), "linear").caveats[0]
+    assert unjudged.startswith("the trust in the linear closure cannot be judged: ")
+    assert cannot.startswith("trust cannot be judged: ")
 
 
 def test_each_kind_of_theory_is_judged_in_its_own_way():
